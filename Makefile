@@ -48,11 +48,13 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/vectors/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_ALL)
 
+objects: $(OBJ)
+
 unit: $(UNIT) $(TOOLS)
 
 clean:
 	rm -rf build
 
-.PHONY: all unit clean
+.PHONY: all objects unit clean
 .SECONDARY:
 -include $(OBJ:.o=.d) $(patsubst $(BUILD)/unit/%,$(BUILD)/obj/tests/unit/%.d,$(UNIT))
