@@ -157,7 +157,7 @@ struct produced {
 typedef void storage_produced_fn(void *ctx, const struct produced *results, size_t n);
 
 /* Takes n records for one topic; done is called exactly once, from a storage thread (or from within this call), with one result per
- * record in the same order.  The bytes that records point to must stay until then; the record array itself may go at once.  Returns 0, or
+ * record in the same order.  The record array and the bytes it points to must stay until then.  Returns 0, or
  * -1 (done will not be called, nothing was written): ERR_FULL when the buffer is full, ERR_CLOSED.  Order within a partition is that of
  * the array and of the calls of one thread.  Never blocks. */
 int storage_produce(struct storage *s, struct str topic, const struct record *records, size_t n, storage_produced_fn *done, void *ctx,
