@@ -52,9 +52,20 @@ objects: $(OBJ)
 
 unit: $(UNIT) $(TOOLS)
 
+# Every header compiles alone; a room includes only what the house allows (docs/design.md).
+headers:
+	@for h in $(foreach room,$(ROOMS),$(wildcard $(room)/*.h)); do $(CC) $(CFLAGS_ALL) -MF /dev/null -x c -fsyntax-only $$h || exit 1; done
+	@bad() { grep -nE "#include \"($$2)/" $$1 /dev/null && { echo "wrong arrow in $$1"; exit 1; } || true; }; \
+	 for f in base/*.[ch]; do bad "$$f" "storage|serde|http|registry|proxy|cli"; done; \
+	 for f in $(wildcard storage/*.[ch] storage/*/*.[ch]); do bad "$$f" "serde|http|registry|proxy|cli"; done; \
+	 for f in $(wildcard serde/*.[ch] serde/*/*.[ch]); do bad "$$f" "storage|http|registry|proxy|cli"; done; \
+	 for f in $(wildcard http/*.[ch]); do bad "$$f" "storage|serde|registry|proxy|cli"; done; \
+	 for f in $(wildcard registry/*.[ch]); do bad "$$f" "proxy|cli"; done; \
+	 for f in $(wildcard proxy/*.[ch]); do bad "$$f" "registry|cli"; done
+
 clean:
 	rm -rf build
 
-.PHONY: all objects unit clean
+.PHONY: all objects unit headers clean
 .SECONDARY:
 -include $(OBJ:.o=.d) $(patsubst $(BUILD)/unit/%,$(BUILD)/obj/tests/unit/%.d,$(UNIT))

@@ -30,10 +30,8 @@ char *buf_reserve(struct buf *b, size_t more)
     while (cap < need)
         cap += cap / 2 + 64;
     if (b->max != 0 && cap > b->max)
-        cap = need > 64 ? b->max : (b->max > 64 ? 64 : b->max);
-    if (cap < need)
-        cap = need;
-    char *p = realloc(b->p, cap != 0 ? cap : 1);
+        cap = b->max;
+    char *p = realloc(b->p, cap + 1); /* one more for buf_cstr's NUL; cap itself never passes the ceiling */
     if (p == NULL) {
         b->failed = true;
         return NULL;
@@ -87,16 +85,8 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 
 const char *buf_cstr(struct buf *b)
 {
-    if (b->failed)
+    if (b->failed || (b->p == NULL && buf_reserve(b, 0) == NULL))
         return "";
-    if (b->n == b->cap || b->p == NULL) {
-        size_t max = b->max;
-        b->max = 0; /* the NUL does not count against the ceiling */
-        char *to = buf_reserve(b, 1);
-        b->max = max;
-        if (to == NULL)
-            return "";
-    }
     b->p[b->n] = '\0';
     return b->p;
 }
