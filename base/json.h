@@ -31,7 +31,7 @@ struct json_reader {
     int depth;         /* open arrays and objects */
     struct err err;    /* code ERR_INVALID or ERR_TOO_BIG (depth); the text ends in " at line L column C" */
     /* private */
-    const char *start, *at, *end;
+    const char *start, *at, *end, *token;
     int max_depth;
     unsigned char expect; /* what may come next */
     bool stream;          /* see json_reader_init_stream */

@@ -1,0 +1,210 @@
+/* base/json_write.c - JSON text onto the end of a buf. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/json.h"
+
+static const char hex[] = "0123456789abcdef";
+
+static size_t utf8_length(const unsigned char *p, const unsigned char *end)
+{
+    size_t n = *p >= 0xF0 ? 4 : *p >= 0xE0 ? 3 : 2;
+    if ((size_t)(end - p) < n || !str_utf8_ok(str_n(p, n)))
+        return 0;
+    return n;
+}
+
+void json_put_string(struct buf *out, struct str s)
+{
+    const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n, *clean = p;
+    if (buf_reserve(out, s.n + 2) == NULL) /* the usual case needs no more */
+        return;
+    buf_put_u8(out, '"');
+    while (p < end) {
+        if (*p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\') {
+            p++;
+            continue;
+        }
+        size_t n = *p >= 0x80 ? utf8_length(p, end) : 0;
+        if (n != 0) {
+            p += n;
+            continue;
+        }
+        buf_put(out, clean, (size_t)(p - clean));
+        static const char shorts[] = "btn\0fr"; /* 0x08 0x09 0x0a - 0x0c 0x0d */
+        if (*p == '"' || *p == '\\') {
+            buf_put(out, (const char[]){'\\', (char)*p}, 2);
+        } else if (*p >= 0x80) {
+            buf_put_str(out, STR("\xEF\xBF\xBD"));
+        } else if (*p >= 8 && *p <= 13 && *p != 11) {
+            buf_put(out, (const char[]){'\\', shorts[*p - 8]}, 2);
+        } else {
+            buf_put(out, (const char[]){'\\', 'u', '0', '0', hex[*p >> 4], hex[*p & 15]}, 6);
+        }
+        clean = ++p;
+    }
+    buf_put(out, clean, (size_t)(end - clean));
+    buf_put_u8(out, '"');
+}
+
+void json_put_i64(struct buf *out, int64_t v)
+{
+    char text[24], *p = text + sizeof text;
+    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    do
+        *--p = (char)('0' + u % 10);
+    while ((u /= 10) != 0);
+    if (v < 0)
+        *--p = '-';
+    buf_put(out, p, (size_t)(text + sizeof text - p));
+}
+
+/* The fewest significant digits that read back as v (positive, finite, not 0); *exponent: value = 0.d1d2d3... * 10^exponent. */
+static int shortest_digits(double v, char digits[20], int *exponent)
+{
+    char text[40];
+    for (int precision = 14;; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision, v);
+        int n = 0;
+        const char *p = text;
+        for (; *p != 'e'; p++) /* whatever the locale writes between them, only digits count */
+            if (*p >= '0' && *p <= '9')
+                digits[n++] = *p;
+        int e = atoi(p + 1);
+        char again[40];
+        int m = snprintf(again, sizeof again, "%.*se%d", n, digits, e - precision);
+        if (precision == 16 || json_number_double(str_n(again, (size_t)m)) == v) {
+            while (n > 1 && digits[n - 1] == '0')
+                n--;
+            *exponent = e + 1;
+            return n;
+        }
+    }
+}
+
+void json_put_double(struct buf *out, double v)
+{
+    if (isnan(v)) {
+        buf_put_str(out, STR("\"NaN\""));
+        return;
+    }
+    if (isinf(v)) {
+        buf_put_str(out, v < 0 ? STR("\"-Infinity\"") : STR("\"Infinity\""));
+        return;
+    }
+    if (signbit(v)) {
+        buf_put_u8(out, '-');
+        v = -v;
+    }
+    if (v < 1e7 && v == (double)(int64_t)v) {
+        json_put_i64(out, (int64_t)v);
+        buf_put_str(out, STR(".0"));
+        return;
+    }
+    char digits[20];
+    int e, n = shortest_digits(v, digits, &e);
+    if (v >= 1e-3 && v < 1e7) {
+        if (e <= 0) {
+            buf_put_str(out, STR("0."));
+            for (int i = e; i < 0; i++)
+                buf_put_u8(out, '0');
+            buf_put(out, digits, (size_t)n);
+        } else { /* not integral, so there are digits behind the point */
+            buf_put(out, digits, (size_t)e);
+            buf_put_u8(out, '.');
+            buf_put(out, digits + e, (size_t)(n - e));
+        }
+        return;
+    }
+    buf_put_u8(out, (unsigned char)digits[0]);
+    buf_put_u8(out, '.');
+    if (n > 1)
+        buf_put(out, digits + 1, (size_t)(n - 1));
+    else
+        buf_put_u8(out, '0');
+    buf_put_u8(out, 'E');
+    json_put_i64(out, e - 1);
+}
+
+static void separate(struct json_writer *w)
+{
+    if (w->comma)
+        buf_put_u8(w->out, ',');
+    w->comma = true;
+}
+
+void jw_object(struct json_writer *w)
+{
+    separate(w);
+    buf_put_u8(w->out, '{');
+    w->comma = false;
+}
+
+void jw_object_end(struct json_writer *w)
+{
+    buf_put_u8(w->out, '}');
+    w->comma = true;
+}
+
+void jw_array(struct json_writer *w)
+{
+    separate(w);
+    buf_put_u8(w->out, '[');
+    w->comma = false;
+}
+
+void jw_array_end(struct json_writer *w)
+{
+    buf_put_u8(w->out, ']');
+    w->comma = true;
+}
+
+void jw_key(struct json_writer *w, const char *name)
+{
+    separate(w);
+    buf_put_u8(w->out, '"');
+    buf_put_str(w->out, str_of(name));
+    buf_put_str(w->out, STR("\":"));
+    w->comma = false;
+}
+
+void jw_key_str(struct json_writer *w, struct str name)
+{
+    separate(w);
+    json_put_string(w->out, name);
+    buf_put_u8(w->out, ':');
+    w->comma = false;
+}
+
+void jw_str(struct json_writer *w, struct str s)
+{
+    if (s.p == NULL) {
+        jw_null(w);
+        return;
+    }
+    separate(w);
+    json_put_string(w->out, s);
+}
+
+void jw_i64(struct json_writer *w, int64_t v)
+{
+    separate(w);
+    json_put_i64(w->out, v);
+}
+
+void jw_bool(struct json_writer *w, bool v)
+{
+    jw_raw(w, v ? STR("true") : STR("false"));
+}
+
+void jw_null(struct json_writer *w)
+{
+    jw_raw(w, STR("null"));
+}
+
+void jw_raw(struct json_writer *w, struct str json)
+{
+    separate(w);
+    buf_put_str(w->out, json);
+}
