@@ -25,3 +25,4 @@ BUILD_PACKAGES=(gcc libc6-dev make pkg-config libmicrohttpd-dev librdkafka-dev l
 WALK_PACKAGES=(curl jq iso-codes)
 TEST_PACKAGES=(clang libclang-rt-14-dev libcmocka-dev libavro-dev libjansson-dev libasan8 libubsan1 libtsan2 kcat procps python3 python3-venv psmisc)
 BENCH_PACKAGES=(nginx-light wrk)
+KAFKA_PACKAGES=(openjdk-17-jre-headless maven)
