@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/consumers.h"
 #include "proxy/internal.h"
 
 enum { POOL_THREADS = 8, POOL_QUEUE = 10000, STALLED_THREADS = 2 };
@@ -43,6 +44,19 @@ static const struct route routes[] = {
     {"POST", "/", get_root, &media_v2},
     {"GET", "/health/live", get_live, &media_health},
     {"GET", "/health/ready", get_ready, &media_health},
+    {"POST", "/consumers/{group}", consumers_post, &media_consumer},
+    {"DELETE", "/consumers/{group}/instances/{instance}", consumers_delete, &media_consumer},
+    {"POST", "/consumers/{group}/instances/{instance}/subscription", consumers_post_subscription, &media_consumer},
+    {"GET", "/consumers/{group}/instances/{instance}/subscription", consumers_get_subscription, &media_consumer},
+    {"DELETE", "/consumers/{group}/instances/{instance}/subscription", consumers_delete_subscription, &media_consumer},
+    {"POST", "/consumers/{group}/instances/{instance}/assignments", consumers_post_assignments, &media_consumer},
+    {"GET", "/consumers/{group}/instances/{instance}/assignments", consumers_get_assignments, &media_consumer},
+    {"POST", "/consumers/{group}/instances/{instance}/positions", consumers_post_positions, &media_consumer},
+    {"POST", "/consumers/{group}/instances/{instance}/positions/beginning", consumers_post_beginning, &media_consumer},
+    {"POST", "/consumers/{group}/instances/{instance}/positions/end", consumers_post_end, &media_consumer},
+    {"POST", "/consumers/{group}/instances/{instance}/offsets", consumers_post_offsets, &media_consumer},
+    {"GET", "/consumers/{group}/instances/{instance}/offsets", consumers_get_offsets, &media_consumer},
+    {"GET", "/consumers/{group}/instances/{instance}/records", consumers_get_records, &media_records},
 };
 
 /* ---- what all handlers need */
@@ -175,7 +189,8 @@ static int start(struct proxy *p, struct err *err)
     if ((p->pool = pool_new("proxy", POOL_THREADS, POOL_QUEUE, err)) == NULL ||
         (p->stalled = pool_new("proxy-full", STALLED_THREADS, POOL_QUEUE, err)) == NULL)
         return -1;
-    return 0;
+    p->consumers = consumers_new(p, err);
+    return p->consumers != NULL ? 0 : -1;
 }
 
 struct proxy *proxy_new(struct storage *s, const struct proxy_conf *conf, struct err *err)
@@ -211,6 +226,7 @@ void proxy_free(struct proxy *p)
 {
     if (p == NULL)
         return;
+    consumers_free(p->consumers); /* their fetches run on the pool */
     pool_free(p->stalled);
     pool_free(p->pool);
     if (p->registry != NULL)
