@@ -40,6 +40,10 @@ struct schema_source {
 struct schema;
 /* NULL with err, ERR_INVALID: what is wrong, and where (JSON pointer or line and column). */
 struct schema *schema_parse(const struct schema_source *src, struct err *err);
+/* A stored schema of a type without a wing, known by its text only: that is its canonical text, it has no name and no fields, is equivalent to
+ * schemas of the same type and text, and cannot be asked whether it reads another (but compat_check_history answers when the types differ).
+ * For versions that another registry wrote. NULL with err: no memory. */
+struct schema *schema_keep(const struct schema_source *src, struct err *err);
 struct schema *schema_ref(struct schema *s);
 void schema_unref(struct schema *s); /* NULL is fine */
 void schema_unrefp(struct schema **s); /* for OWN_BY */
