@@ -28,6 +28,8 @@ static const struct conf_key keys[] = {
     {"null.request.body.always.publishes.empty.record", CONF_BOOL, AT(null_is_empty_record), "false", NULL,
      "A null key or value is a null on the log even where its schema does not take null.", 0, 0, 0},
     {"port", CONF_INT, AT(port), "8082", NULL, "Port in links of answers when host.name is set.", 1, 65535, 0},
+    {"produce.request.max.records", CONF_INT, AT(produce_max_records), "1000000", NULL, "Requests with more records are refused with 413.", 1,
+     100000000, 0},
     {"producer.threads", CONF_INT, AT(producer_threads), "5", NULL, "Accepted for old files, no effect.", 0, 0, 0},
     {"schema.registry.basic.auth.user.info", CONF_STR, AT(registry_user_info), NULL, NULL, "user:password for the schema registry.", 0, 0,
      CONF_SECRET},

@@ -20,7 +20,7 @@ struct proxy_conf {
     int64_t port;
     char *registry_url, *registry_user_info, *key_strategy, *value_strategy;
     bool null_is_empty_record;
-    int64_t producer_threads;
+    int64_t producer_threads, produce_max_records;
     int64_t consumer_instance_timeout_ms, consumer_instances_max, consumer_iterator_backoff_ms, consumer_max_poll_records;
     int64_t consumer_request_max_bytes, consumer_request_timeout_ms, consumer_threads, fetch_min_bytes;
 };

@@ -9,6 +9,9 @@
 
 #include "proxy/consumers.h"
 #include "proxy/internal.h"
+#include "proxy/produce.h"
+#include "proxy/topics.h"
+#include "proxy/v3.h"
 
 enum { POOL_THREADS = 8, POOL_QUEUE = 10000, STALLED_THREADS = 2 };
 
@@ -44,6 +47,14 @@ static const struct route routes[] = {
     {"POST", "/", get_root, &media_v2},
     {"GET", "/health/live", get_live, &media_health},
     {"GET", "/health/ready", get_ready, &media_health},
+    {"GET", "/brokers", topics_get_brokers, &media_brokers},
+    {"GET", "/topics", topics_get_list, &media_v2},
+    {"GET", "/topics/{topic}", topics_get_topic, &media_v2},
+    {"POST", "/topics/{topic}", produce_post_topic, &media_produce},
+    {"GET", "/topics/{topic}/partitions", topics_get_partitions, &media_v2},
+    {"GET", "/topics/{topic}/partitions/{partition}", topics_get_partition, &media_v2},
+    {"POST", "/topics/{topic}/partitions/{partition}", produce_post_partition, &media_produce},
+    {"GET", "/topics/{topic}/partitions/{partition}/offsets", topics_get_offsets, &media_v2},
     {"POST", "/consumers/{group}", consumers_post, &media_consumer},
     {"DELETE", "/consumers/{group}/instances/{instance}", consumers_delete, &media_consumer},
     {"POST", "/consumers/{group}/instances/{instance}/subscription", consumers_post_subscription, &media_consumer},
@@ -57,6 +68,12 @@ static const struct route routes[] = {
     {"POST", "/consumers/{group}/instances/{instance}/offsets", consumers_post_offsets, &media_consumer},
     {"GET", "/consumers/{group}/instances/{instance}/offsets", consumers_get_offsets, &media_consumer},
     {"GET", "/consumers/{group}/instances/{instance}/records", consumers_get_records, &media_records},
+    {"GET", "/v3/clusters", v3_get_clusters, &media_v3},
+    {"GET", "/v3/clusters/{cluster}", v3_get_cluster, &media_v3},
+    {"GET", "/v3/clusters/{cluster}/topics", v3_get_topics, &media_v3},
+    {"POST", "/v3/clusters/{cluster}/topics", v3_post_topic, &media_v3},
+    {"GET", "/v3/clusters/{cluster}/topics/{topic}", v3_get_topic, &media_v3},
+    {"DELETE", "/v3/clusters/{cluster}/topics/{topic}", v3_delete_topic, &media_v3},
 };
 
 /* ---- what all handlers need */

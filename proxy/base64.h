@@ -1,0 +1,13 @@
+/* proxy/base64.h - base64 as the API takes it (proxy-api.md 0.5): standard alphabet, padding optional, no white space.  Pure functions; any thread. */
+#ifndef PROXY_BASE64_H
+#define PROXY_BASE64_H
+
+#include "base/str.h"
+
+/* Room that base64_decode needs at out for n characters: it writes in strides. */
+#define BASE64_DECODE_ROOM(n) ((n) / 4 * 3 + 8)
+/* Decodes text to out (which may be text.p itself) and returns how many bytes, or -1: a character outside the alphabet, or a length that cannot be. *at (may be
+ * NULL) is then the index of the first wrong character, text.n for a wrong length. */
+ptrdiff_t base64_decode(struct str text, char *out, size_t *at);
+
+#endif
