@@ -21,6 +21,9 @@
 #include "proxy/consumers.h"
 #include "proxy/internal.h"
 
+#define MEDIA_JSONSCHEMA "application/vnd.kafka.jsonschema.v2+json"
+#define MEDIA_PROTOBUF "application/vnd.kafka.protobuf.v2+json"
+
 enum { CALL_REPLIED = 1, RENDER_SCHEMAS = 8 };
 
 struct consumer;
@@ -38,7 +41,7 @@ struct call {
 /* One GET records. In the request's arena. */
 struct read {
     struct read *next;         /* lock */
-    struct consumer *consumer; /* lock: NULL until it is in the list */
+    struct consumer *consumer; /* lock: while it is in the list */
     struct consumers *all;
     struct request *req;
     struct reply *reply;

@@ -9,8 +9,6 @@
 
 /* ---- media of consumer calls (proxy-api.md 1.2) */
 
-#define MEDIA_JSONSCHEMA "application/vnd.kafka.jsonschema.v2+json"
-#define MEDIA_PROTOBUF "application/vnd.kafka.protobuf.v2+json"
 static const struct media_type call_out[] = {{MEDIA_V2, 1000},      {MEDIA_BINARY, 100},   {MEDIA_JSON, 100}, {MEDIA_AVRO, 100},
                                              {MEDIA_JSONSCHEMA, 100}, {MEDIA_PROTOBUF, 100}, {NULL, 0}};
 static const struct media_type records_out[] = {{MEDIA_BINARY, 1000},    {MEDIA_V2, 900},       {MEDIA_JSON, 100}, {MEDIA_AVRO, 100},

@@ -14,6 +14,7 @@
 enum {
     FIRST_POLL = 500,         /* records, while their size is not known */
     TURN_BYTES = 4 << 20,     /* of an answer made in one turn, so that other instances get theirs */
+    FIRST_LOOK_MS = 100,      /* a read that had no round yet may be so late for it, when a call keeps it waiting */
     LOOK_MS = 1000,           /* a read that waits looks so often even without a wake: keeps the member in its group */
     REPLY_SLACK = 1 << 20     /* an answer may be so much longer than three times its records (names, offsets, base64) */
 };
@@ -238,9 +239,10 @@ static bool await_schema(struct consumer *c, int32_t id, struct err *err)
 /* ---- one read ------------------------------------------------------------------------------------------------------------------ */
 
 /* Takes r, the first read, out of the list. True when its client is still there. */
-static bool unlink_first(struct consumer *c, const struct read *r)
+static bool unlink_first(struct consumer *c, struct read *r)
 {
     pthread_mutex_lock(&c->all->lock);
+    r->consumer = NULL;
     if ((c->reads = r->next) == NULL)
         c->reads_end = &c->reads;
     bool there = !r->gone;
@@ -317,20 +319,17 @@ static enum took take_polled(struct consumer *c, struct read *r, size_t turn_end
                 return TOOK_ENOUGH;
             case RENDER_POISON:
                 return TOOK_POISON;
-            case RENDER_WAIT:
-                return await_schema(c, missing, err) ? TOOK_NO_SCHEMA : TOOK_POISON;
+            case RENDER_WAIT: {
+                struct err why = {0};
+                if (await_schema(c, missing, &why))
+                    return TOOK_NO_SCHEMA;
+                err_set(err, PROXY_SERIALIZATION, "Error deserializing %.*s-%d at offset %lld: schema %d cannot be had: %s",
+                        STR_ARG(p->batch.topics[rec->topic]), rec->partition, (long long)rec->offset, missing, why.text);
+                return TOOK_POISON;
+            }
             }
         }
     return TOOK_ALL;
-}
-
-static void deserializing(struct err *err)
-{
-    if (err->code >= 0)
-        return;
-    struct err was = *err;
-    err_clear(err);
-    err_set(err, PROXY_SERIALIZATION, "Error deserializing a record: %s", was.text);
 }
 
 /* Goes on with r, the first read. True: it has ended. False: *again_ms says when to look again at the latest. */
@@ -350,7 +349,6 @@ static bool go_on(struct consumer *c, struct read *r, int64_t *again_ms)
             end_first(c, r, NULL);
             return true;
         case TOOK_POISON:
-            deserializing(&err);
             end_first(c, r, &err);
             return true;
         case TOOK_TURN:
@@ -395,8 +393,8 @@ static bool go_on(struct consumer *c, struct read *r, int64_t *again_ms)
 
 /* ---- all reads of an instance ------------------------------------------------------------------------------------------------------ */
 
-/* With the lock held: takes those reads behind the first out of the list that are gone or late, or the first too where whole says so; *next_ms: the
- * earliest deadline of those that stay. */
+/* With the lock held: takes the reads out of the list that are gone, or late with nothing in hand; the first one only where whole says so. *next_ms: when
+ * the next of those that stay will be late. */
 static struct read *unlink_over(struct consumer *c, bool whole, int64_t now, int64_t *next_ms)
 {
     struct read *over = NULL, **at = &c->reads;
@@ -405,14 +403,16 @@ static struct read *unlink_over(struct consumer *c, bool whole, int64_t now, int
         struct read *r = *at;
         bool first = at == &c->reads;
         bool holds = first && r->count != 0;
-        if ((whole || !first) && (r->gone || (!holds && now >= r->deadline_ms && (!first || r->looked)))) {
+        int64_t late_ms = first && !r->looked ? r->deadline_ms + FIRST_LOOK_MS : r->deadline_ms;
+        if ((whole || !first) && (r->gone || (!holds && now >= late_ms))) {
             c->put_back = c->put_back || holds;
             *at = r->next;
+            r->consumer = NULL;
             r->next = over;
             over = r;
         } else {
-            if (!first && r->deadline_ms < *next_ms)
-                *next_ms = r->deadline_ms;
+            if ((whole ? late_ms > now : !first) && late_ms < *next_ms)
+                *next_ms = late_ms;
             at = &r->next;
         }
     }
@@ -435,8 +435,6 @@ void consumer_reap_reads(struct consumer *c)
     struct consumers *all = c->all;
     int64_t next_ms, now = clock_mono_ms();
     struct read *over = unlink_over(c, true, now, &next_ms);
-    if (c->reads != NULL && c->reads->deadline_ms > now && c->reads->deadline_ms < next_ms)
-        next_ms = c->reads->deadline_ms;
     consumer_set_timer(c, next_ms);
     pthread_mutex_unlock(&all->lock);
     answer_over(over);
@@ -516,10 +514,16 @@ static int query_number(struct request *req, const char *name, int64_t *out, str
 
 static const char *const format_names[] = {"binary", "json", "avro"};
 
+/* The formats with a schema are one: what a record shows as is in its frame. */
+static enum embedded format_of_media(struct str type)
+{
+    return str_is(type, MEDIA_JSONSCHEMA) || str_is(type, MEDIA_PROTOBUF) ? EMBEDDED_AVRO : embedded_of_media(type);
+}
+
 static int begin_read(struct consumer *c, struct request *req, struct read *r, int64_t timeout, int64_t max_bytes, struct err *err)
 {
     const struct proxy_conf *conf = c->all->conf;
-    enum embedded asked = embedded_of_media(str_of(request_accepts(req)));
+    enum embedded asked = format_of_media(str_of(request_accepts(req)));
     if (asked != c->format)
         return err_set(err, PROXY_FORMAT_MISMATCH, "This read asks for the format %s (Accept: %s), but the instance was created with format %s",
                        format_names[asked], request_accepts(req), format_names[c->format]);
