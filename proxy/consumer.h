@@ -105,7 +105,6 @@ struct consumers {
     struct pool *pool; /* calls */
     pthread_t *pollers;
     int npollers;
-    uint16_t pairs[4096]; /* 12 bits as two base64 characters, in memory order */
     pthread_mutex_t lock;
     pthread_cond_t work, empty; /* monotonic */
     /* lock */
@@ -160,8 +159,6 @@ enum render { RENDER_DONE, RENDER_OVER, RENDER_POISON, RENDER_WAIT };
  * RENDER_POISON: cannot be shown, err says why (40801). RENDER_WAIT: schema *missing has to be fetched. As owner. */
 enum render consumer_render(struct consumer *c, const struct record *r, struct str topic, struct buf *out, bool first, size_t *taken, size_t max,
                             int32_t *missing, struct err *err);
-/* Fills the table of pairs. */
-void render_init_pairs(uint16_t pairs[4096]);
 
 /* ---- consumer_body.c: JSON bodies of consumer calls (proxy-api.md 0.4) */
 

@@ -5,56 +5,18 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "proxy/base64.h"
 #include "proxy/consumer.h"
 #include "serde/wire.h"
 
-/* ---- base64 ------------------------------------------------------------------------------------------------------------------- */
-
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-void render_init_pairs(uint16_t pairs[4096])
-{
-    for (unsigned i = 0; i < 4096; i++) {
-        const char two[2] = {alphabet[i >> 6], alphabet[i & 63]};
-        memcpy(&pairs[i], two, 2);
-    }
-}
-
-static char *put_base64(const uint16_t *pairs, struct str data, char *to)
-{
-    const unsigned char *p = (const unsigned char *)data.p, *end = p + data.n;
-    for (; end - p >= 6; p += 6, to += 8) { /* two groups of three bytes at a time */
-        unsigned a = (unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2], b = (unsigned)p[3] << 16 | (unsigned)p[4] << 8 | p[5];
-        const uint16_t four[4] = {pairs[a >> 12], pairs[a & 4095], pairs[b >> 12], pairs[b & 4095]};
-        memcpy(to, four, 8);
-    }
-    for (; end - p >= 3; p += 3, to += 4) {
-        unsigned a = (unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2];
-        memcpy(to, &pairs[a >> 12], 2);
-        memcpy(to + 2, &pairs[a & 4095], 2);
-    }
-    if (end - p == 0)
-        return to;
-    unsigned a = (unsigned)p[0] << 16 | (end - p == 2 ? (unsigned)p[1] << 8 : 0);
-    memcpy(to, &pairs[a >> 12], 2);
-    to[2] = end - p == 2 ? alphabet[(a >> 6) & 63] : '=';
-    to[3] = '=';
-    return to + 4;
-}
-
-static size_t base64_length(struct str data)
-{
-    return (data.n + 2) / 3 * 4;
-}
-
-static char *put_bytes(const uint16_t *pairs, struct str data, char *to)
+static char *put_bytes(struct str data, char *to)
 {
     if (data.p == NULL) {
         memcpy(to, "null", 4);
         return to + 4;
     }
     *to++ = '"';
-    to = put_base64(pairs, data, to);
+    to = base64_encode(data, to);
     *to++ = '"';
     return to;
 }
@@ -100,15 +62,15 @@ static void put_end_buf(struct buf *out, const struct record *r)
         out->n += (size_t)(put_end(to, r) - to);
 }
 
-static enum render render_binary(const uint16_t *pairs, const struct record *r, struct str topic, struct buf *out, bool first)
+static enum render render_binary(const struct record *r, struct str topic, struct buf *out, bool first)
 {
     put_start(out, topic, first);
-    char *from = buf_reserve(out, base64_length(r->key) + base64_length(r->value) + 16 + END_ROOM), *to = from;
+    char *from = buf_reserve(out, BASE64_LENGTH(r->key.n) + BASE64_LENGTH(r->value.n) + 16 + END_ROOM), *to = from;
     if (from == NULL)
         return RENDER_DONE;
-    to = put_bytes(pairs, r->key, to);
+    to = put_bytes(r->key, to);
     to = PUT_LITERAL(to, ",\"value\":");
-    to = put_bytes(pairs, r->value, to);
+    to = put_bytes(r->value, to);
     to = put_end(to, r);
     out->n += (size_t)(to - from);
     return RENDER_DONE;
@@ -227,7 +189,7 @@ enum render consumer_render(struct consumer *c, const struct record *r, struct s
     if (c->format != EMBEDDED_AVRO && *taken + size >= max)
         return RENDER_OVER;
     if (c->format == EMBEDDED_BINARY)
-        render_binary(c->all->pairs, r, topic, out, first);
+        render_binary(r, topic, out, first);
     else if (c->format == EMBEDDED_JSON)
         rc = render_json(r, topic, out, first, err);
     else

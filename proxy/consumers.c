@@ -406,7 +406,6 @@ struct consumers *consumers_new(struct proxy *p, struct err *err)
     all->conf = p->conf;
     all->ready_end = &all->ready;
     all->next_sweep_ms = clock_mono_ms();
-    render_init_pairs(all->pairs);
     pthread_mutex_init(&all->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
