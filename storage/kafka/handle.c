@@ -1,0 +1,54 @@
+#include "storage/kafka/handle.h"
+
+#include "base/log.h"
+#include "base/own.h"
+#include "storage/kafka/health.h"
+
+/* Called by librdkafka's threads.  That brokers are away is said once by health and watch; repeated for each handle and attempt it is noise. */
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    struct kafka *k = rd_kafka_opaque(rk);
+    bool noise = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0 || strcmp(facility, "CONFWARN") == 0 ||
+                 strcmp(facility, "MAXPOLL") == 0 || strcmp(facility, "REQTMOUT") == 0 || level > 5;
+    int skipped = 0;
+    if (noise || k == NULL || k->health == NULL) {
+        log_debug("kafka.client", "handle=%s level=%d facility=%s text=%s", rd_kafka_name(rk), level, facility, text);
+        return;
+    }
+    if (!health_may_log(k->health, facility, &skipped))
+        return;
+    enum log_level as = level <= 3 ? LOG_ERROR : level == 4 ? LOG_WARN : LOG_INFO;
+    log_event(as, "kafka.client", "handle=%s facility=%s skipped=%d text=%s", rd_kafka_name(rk), facility, skipped, text);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *text, void *opaque)
+{
+    struct kafka *k = opaque;
+    health_note_error(k->health, (rd_kafka_resp_err_t)code, text);
+}
+
+rd_kafka_conf_t *handle_conf(struct kafka *k, enum handle_kind kind, const struct property *properties, size_t n, struct err *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(k->options.conf[kind]);
+    for (size_t i = 0; i < n; i++)
+        if (options_set(conf, properties[i].name, properties[i].value, err) < 0) {
+            rd_kafka_conf_destroy(conf);
+            return NULL;
+        }
+    return conf;
+}
+
+rd_kafka_t *handle_new(struct kafka *k, enum handle_kind kind, rd_kafka_conf_t **conf, struct err *err)
+{
+    char text[512] = "";
+    rd_kafka_conf_t *mine = TAKE(*conf);
+    rd_kafka_conf_set_opaque(mine, k);
+    rd_kafka_conf_set_log_cb(mine, on_log);
+    rd_kafka_conf_set_error_cb(mine, on_error);
+    rd_kafka_t *rk = rd_kafka_new(kind == HANDLE_PRODUCER ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, mine, text, sizeof text);
+    if (rk == NULL) {
+        rd_kafka_conf_destroy(mine);
+        err_set(err, ERR_INVALID, "cannot make a Kafka client: %s", text);
+    }
+    return rk;
+}

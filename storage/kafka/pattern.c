@@ -1,0 +1,177 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <stdlib.h>
+
+#include "storage/kafka/errors.h"
+#include "storage/kafka/member.h"
+
+enum { MATCH_LIMIT = 100000 /* steps a name: an expression that explodes matches nothing instead of burning a core */ };
+
+struct pattern {
+    struct kafka *k;             /* fixed */
+    rd_kafka_t *rk;              /* fixed; the member's */
+    pcre2_code *code;            /* fixed */
+    pcre2_match_data *match;     /* the watch's thread, and pattern_new before it */
+    pcre2_match_context *limits; /* fixed */
+    struct looker looker;
+    pthread_mutex_t lock;
+    struct arena arena; /* lock */
+    struct str *names;  /* lock; sorted, in the arena */
+    size_t nnames;      /* lock */
+};
+
+rd_kafka_resp_err_t pattern_subscribe(rd_kafka_t *rk, const struct str *names, size_t n)
+{
+    char z[TOPIC_NAME_MAX + 1];
+    if (n == 0)
+        return rd_kafka_unsubscribe(rk);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
+    for (size_t i = 0; i < n; i++)
+        if (kafka_topic_z(names[i], z, NULL) == 0)
+            rd_kafka_topic_partition_list_add(list, z, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t e = rd_kafka_subscribe(rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return e;
+}
+
+static bool matches(const struct pattern *p, struct str name)
+{
+    return pcre2_match(p->code, (PCRE2_SPTR)name.p, name.n, 0, 0, p->match, p->limits) >= 0;
+}
+
+static bool same(const struct str *a, size_t na, const struct str *b, size_t nb)
+{
+    for (size_t i = 0; na == nb && i < na; i++)
+        if (!str_eq(a[i], b[i]))
+            return false;
+    return na == nb;
+}
+
+/* The watch saw these topics. */
+static void look(void *ctx, const struct str *names, size_t n)
+{
+    struct pattern *p = ctx;
+    struct arena arena = {0};
+    struct str *found = arena_alloc(&arena, (n + 1) * sizeof *found);
+    size_t nfound = 0;
+    if (found == NULL)
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (matches(p, names[i]) && (found[nfound] = arena_str(&arena, names[i])).p != NULL)
+            nfound++;
+    pthread_mutex_lock(&p->lock);
+    bool changed = !same(found, nfound, p->names, p->nnames);
+    if (changed) {
+        struct arena old = p->arena;
+        p->arena = arena;
+        arena = old;
+        p->names = found;
+        p->nnames = nfound;
+    }
+    pthread_mutex_unlock(&p->lock);
+    arena_clear(&arena);
+    if (changed)
+        pattern_subscribe(p->rk, found, nfound); /* only this thread and pattern_new change names */
+}
+
+static int compile(struct pattern *p, struct str expression, struct err *err)
+{
+    int code;
+    size_t at;
+    PCRE2_SPTR text = (PCRE2_SPTR)(expression.p != NULL ? expression.p : "");
+    p->code = pcre2_compile(text, expression.n, PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_NEVER_BACKSLASH_C, &code, &at, NULL);
+    if (p->code == NULL) {
+        unsigned char why[128] = "";
+        pcre2_get_error_message(code, why, sizeof why);
+        return err_set(err, ERR_INVALID, "topic pattern '%.*s': %s at offset %zu", STR_ARG(expression), (const char *)why, at);
+    }
+    p->match = pcre2_match_data_create_from_pattern(p->code, NULL);
+    p->limits = pcre2_match_context_create(NULL);
+    if (p->match == NULL || p->limits == NULL)
+        return err_nomem(err);
+    pcre2_set_match_limit(p->limits, MATCH_LIMIT);
+    return 0;
+}
+
+struct listing {
+    struct arena arena;
+    struct str *p;
+    size_t n, cap;
+};
+
+static void add_name(void *ctx, const char *name)
+{
+    struct listing *all = ctx;
+    if (all->n == all->cap) {
+        size_t cap = all->cap == 0 ? 64 : all->cap * 2;
+        struct str *p = realloc(all->p, cap * sizeof *p);
+        if (p == NULL)
+            return;
+        all->p = p;
+        all->cap = cap;
+    }
+    if ((all->p[all->n] = arena_str(&all->arena, str_of(name))).p != NULL)
+        all->n++;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+struct pattern *pattern_new(struct kafka *k, rd_kafka_t *rk, struct str expression, struct err *err)
+{
+    struct pattern *p = calloc(1, sizeof *p);
+    struct listing all = {0};
+    if (p == NULL) {
+        err_nomem(err);
+        return NULL;
+    }
+    p->k = k;
+    p->rk = rk;
+    pthread_mutex_init(&p->lock, NULL);
+    p->looker = (struct looker){.look = look, .ctx = p};
+    int status = compile(p, expression, err);
+    if (status == 0 && admin_each_topic(k, k->options.timeout_ms, add_name, &all, NULL) == 0) {
+        if (all.n != 0)
+            qsort(all.p, all.n, sizeof *all.p, by_name);
+        look(p, all.p, all.n);
+    } /* else the cluster is away: the watch looks as soon as it is back */
+    free(all.p);
+    arena_clear(&all.arena);
+    watch_add(k->watch, &p->looker);
+    if (status < 0) {
+        pattern_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void pattern_free(struct pattern *p)
+{
+    if (p == NULL)
+        return;
+    watch_remove(p->k->watch, &p->looker);
+    pcre2_match_context_free(p->limits);
+    pcre2_match_data_free(p->match);
+    pcre2_code_free(p->code);
+    arena_clear(&p->arena);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+int pattern_names(struct pattern *p, struct arena *a, struct str **names, size_t *n, struct err *err)
+{
+    int status = 0;
+    pthread_mutex_lock(&p->lock);
+    *n = p->nnames;
+    *names = arena_calloc(a, p->nnames + 1, sizeof **names);
+    for (size_t i = 0; *names != NULL && i < p->nnames; i++)
+        if (((*names)[i] = arena_str(a, p->names[i])).p == NULL)
+            *names = NULL;
+    if (*names == NULL)
+        status = err_nomem(err);
+    pthread_mutex_unlock(&p->lock);
+    return status;
+}
