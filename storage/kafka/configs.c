@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "storage/kafka/call.h"
 #include "storage/kafka/errors.h"
@@ -24,6 +25,8 @@ struct incremental {
 };
 /* Values of its enum rd_kafka_AlterConfigOpType_t, as its ABI has them. */
 enum { ALTER_SET = 0, ALTER_DELETE = 1 };
+
+enum { VISIBLE_MS = 500, LOOK_AGAIN_MS = 10 };
 
 struct alters {
     pthread_mutex_t one; /* held over read, merge and write of one alter: the only lock that waits for the cluster, and only others like it */
@@ -221,6 +224,32 @@ static int alter(struct kafka *k, const char *topic, const struct topic_config *
     return status;
 }
 
+static bool is_visible(const rd_kafka_ConfigEntry_t **entries, size_t count, const struct topic_config *change)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!str_is(change->name, rd_kafka_ConfigEntry_name(entries[i])))
+            continue;
+        bool set = rd_kafka_ConfigEntry_source(entries[i]) == RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;
+        return change->value.p == NULL ? !set : set && str_is(change->value, rd_kafka_ConfigEntry_value(entries[i]));
+    }
+    return true;
+}
+
+/* The controller took the change; brokers follow a moment later.  Waits until one shows it, but not long: the broker may write a value in
+ * another way than it was given, and keeps some (min.insync.replicas) elsewhere. */
+static void wait_visible(struct kafka *k, const char *topic, const struct topic_config *changes, size_t n)
+{
+    for (int64_t until_ms = clock_mono_ms() + VISIBLE_MS; clock_mono_ms() < until_ms; clock_sleep_ms(LOOK_AGAIN_MS)) {
+        OWN_BY(call_end) struct call c = {0};
+        size_t count = 0, seen = 0;
+        const rd_kafka_ConfigEntry_t **entries = describe(&c, k, topic, VISIBLE_MS, &count, NULL);
+        while (entries != NULL && seen < n && is_visible(entries, count, &changes[seen]))
+            seen++;
+        if (entries == NULL || seen == n)
+            return;
+    }
+}
+
 int kafka_alter_configs(struct storage *s, struct str topic, const struct topic_config *changes, size_t n, struct err *err)
 {
     struct kafka *k = (struct kafka *)s;
@@ -230,6 +259,8 @@ int kafka_alter_configs(struct storage *s, struct str topic, const struct topic_
     pthread_mutex_lock(&k->alters->one);
     int status = alter(k, name, changes, n, err);
     pthread_mutex_unlock(&k->alters->one);
+    if (status == 0)
+        wait_visible(k, name, changes, n);
     producer_forget(k->producer, topic);
     return status;
 }

@@ -4,14 +4,22 @@
 #include "base/own.h"
 #include "storage/kafka/health.h"
 
-/* Called by librdkafka's threads.  That brokers are away is said once by health and watch; repeated for each handle and attempt it is noise. */
+/* Lines that only repeat what a call returns, an event carries or health and watch say once. */
+static bool is_noise(const char *facility)
+{
+    static const char *const noise[] = {"FAIL", "ERROR", "FATAL", "CONFWARN", "MAXPOLL", "REQTMOUT", "GETPID", "PARTCNT", "ADDPARTS", "TXNERR", "TXNSTATE"};
+    for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
+        if (strcmp(facility, noise[i]) == 0)
+            return true;
+    return false;
+}
+
+/* Called by librdkafka's threads. */
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     struct kafka *k = rd_kafka_opaque(rk);
-    bool noise = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0 || strcmp(facility, "CONFWARN") == 0 ||
-                 strcmp(facility, "MAXPOLL") == 0 || strcmp(facility, "REQTMOUT") == 0 || level > 5;
     int skipped = 0;
-    if (noise || k == NULL || k->health == NULL) {
+    if (level > 5 || is_noise(facility) || k == NULL || k->health == NULL) {
         log_debug("kafka.client", "handle=%s level=%d facility=%s text=%s", rd_kafka_name(rk), level, facility, text);
         return;
     }

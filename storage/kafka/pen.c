@@ -17,13 +17,15 @@
 #include "storage/kafka/errors.h"
 #include "storage/kafka/handle.h"
 #include "storage/kafka/health.h"
+#include "storage/kafka/producer.h"
 
 enum {
     FRESH_HANDLES = 4,   /* tries with a handle of their own before one waits as librdkafka likes */
     FIRST_WAIT_MS = 40,
     PATIENT_WAIT_MS = 5000,
     ABORT_MS = 5000,
-    ASK_MS = 5000
+    ASK_MS = 5000,
+    TRIES = 3
 };
 
 struct kafka_pen {
@@ -32,7 +34,8 @@ struct kafka_pen {
     rd_kafka_t *rk;
     rd_kafka_topic_t *rkt;
     char *name;
-    bool dead; /* only pen_free makes sense */
+    int64_t max_message_bytes; /* of the topic when the pen was taken; 0: not known */
+    bool dead;                 /* only pen_free makes sense */
 };
 
 /* One record of a write, filled by its delivery report. */
@@ -61,14 +64,19 @@ static int left_ms(int64_t deadline_ms)
 
 /* ---- taking ---- */
 
-static rd_kafka_t *pen_handle(struct kafka *k, const char *name, struct err *err)
+/* A batch larger than the topic takes is refused with all its records, so batches stay below. */
+static rd_kafka_t *pen_handle(struct kafka *k, const char *name, int64_t max_message_bytes, struct err *err)
 {
+    char batch_size[16];
+    snprintf(batch_size, sizeof batch_size, "%d",
+             max_message_bytes > 0 && max_message_bytes < BATCH_BYTES ? (int)max_message_bytes : BATCH_BYTES);
     const struct property own[] = {{"transactional.id", name},
                                    {"enable.idempotence", "true"},
                                    {"acks", "all"},
                                    {"linger.ms", "0"},
                                    {"transaction.timeout.ms", "10000"}, /* how long a dead holder's open transaction holds readers up */
                                    {"message.timeout.ms", "10000"},     /* may not be longer than that */
+                                   {"batch.size", batch_size},
                                    {"allow.auto.create.topics", "false"}};
     rd_kafka_conf_t *conf = handle_conf(k, HANDLE_PRODUCER, own, sizeof own / sizeof *own, err);
     if (conf == NULL)
@@ -77,13 +85,13 @@ static rd_kafka_t *pen_handle(struct kafka *k, const char *name, struct err *err
     return handle_new(k, HANDLE_PRODUCER, &conf, err);
 }
 
-static rd_kafka_t *take(struct kafka *k, const char *name, int64_t deadline_ms, struct err *err)
+static rd_kafka_t *take(struct kafka *k, const char *name, int64_t max_message_bytes, int64_t deadline_ms, struct err *err)
 {
     rd_kafka_t *rk = NULL;
     int handles = 0, wait_ms = FIRST_WAIT_MS;
     for (;;) {
         if (rk == NULL) {
-            if ((rk = pen_handle(k, name, err)) == NULL)
+            if ((rk = pen_handle(k, name, max_message_bytes, err)) == NULL)
                 return NULL;
             handles++;
         }
@@ -127,14 +135,16 @@ struct pen *kafka_pen_take(struct storage *s, struct str name, struct str topic,
     }
     p->base.engine = s->engine;
     p->k = k;
-    if ((p->rk = take(k, p->name, deadline_ms, err)) == NULL) {
+    int left = left_ms(deadline_ms);
+    p->max_message_bytes = configs_number(k, topic_z, "max.message.bytes", left < ASK_MS ? left : ASK_MS, 0);
+    if ((p->rk = take(k, p->name, p->max_message_bytes, deadline_ms, err)) == NULL) {
         free(p->name);
         free(p);
         return NULL;
     }
     p->rkt = rd_kafka_topic_new(p->rk, topic_z, NULL);
     const struct rd_kafka_metadata *md; /* without it the first record waits for a timer of a second */
-    int left = left_ms(deadline_ms);
+    left = left_ms(deadline_ms);
     if (rd_kafka_metadata(p->rk, 0, p->rkt, &md, left < ASK_MS ? left : ASK_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
         rd_kafka_metadata_destroy(md);
     if (admin_ask_watermarks(k, k->committed, topic_z, 0, left_ms(deadline_ms), &low, end, err) < 0) {
@@ -210,7 +220,6 @@ static int unknown(struct kafka_pen *p, const char *why, struct err *err)
 /* Nothing of this transaction shall stay.  False: the pen cannot be used any more. */
 static bool abort_write(struct kafka_pen *p)
 {
-    rd_kafka_purge(p->rk, RD_KAFKA_PURGE_F_QUEUE);
     rd_kafka_error_t *e = rd_kafka_abort_transaction(p->rk, ABORT_MS);
     if (e == NULL)
         return true;
@@ -228,23 +237,30 @@ static size_t largest(const struct record *records, size_t n)
     return at;
 }
 
+static int too_large(struct kafka_pen *p, const struct record *records, size_t at, struct err *err)
+{
+    return err_set(err, STORE_TOO_LARGE, "record %zu (%zu bytes) is larger than topic '%s' takes (max.message.bytes)", at,
+                   records[at].key.n + records[at].value.n, rd_kafka_topic_name(p->rkt));
+}
+
 /* A record was refused before the commit was asked for, or the commit said that it must be aborted: nothing is or will be written. */
 static int refused(struct kafka_pen *p, const struct record *records, size_t n, size_t at, rd_kafka_resp_err_t e, const char *said,
-                   struct err *err)
+                   bool *again, struct err *err)
 {
     if (is_fenced(p, e))
         return fenced(p, err);
     bool kept = abort_write(p);
     if (errors_code(e) == STORE_TOO_LARGE)
-        return err_set(err, STORE_TOO_LARGE, "record %zu (%zu bytes) is larger than the topic '%s' takes (max.message.bytes)", at,
-                       records[at].key.n + records[at].value.n, rd_kafka_topic_name(p->rkt));
+        return too_large(p, records, at, err);
     if (!kept && errors_code(e) == STORE_RETRIABLE)
         return unknown(p, said, err);
+    *again = kept && (errors_code(e) == STORE_RETRIABLE || e == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
     return errors_set(err, p->k->health, e, "pen '%s', record %zu of %zu", p->name, at, n);
 }
 
 /* The commit failed; what does that mean? */
-static int judge(struct kafka_pen *p, rd_kafka_error_t *e, const struct record *records, size_t n, const struct written *w, struct err *err)
+static int judge(struct kafka_pen *p, rd_kafka_error_t *e, const struct record *records, size_t n, const struct written *w, bool *again,
+                 struct err *err)
 {
     rd_kafka_resp_err_t code = rd_kafka_error_code(e);
     bool must_abort = rd_kafka_error_txn_requires_abort(e);
@@ -261,20 +277,13 @@ static int judge(struct kafka_pen *p, rd_kafka_error_t *e, const struct record *
     rd_kafka_resp_err_t why = bad < n ? w[bad].err : code;
     if (errors_code(why) == STORE_TOO_LARGE) /* a batch is refused as a whole */
         bad = largest(records, n);
-    return refused(p, records, n, bad < n ? bad : 0, why, text, err);
+    return refused(p, records, n, bad < n ? bad : 0, why, text, again, err);
 }
 
-int kafka_pen_write(struct pen *pen, const struct record *records, size_t n, int timeout_ms, int64_t *offsets, struct err *err)
+/* One transaction; *again: it was aborted for a reason that may be gone the next time. */
+static int write_once(struct kafka_pen *p, const struct record *records, size_t n, int64_t deadline_ms, int64_t *offsets, struct written *w,
+                      bool *again, struct err *err)
 {
-    struct kafka_pen *p = (struct kafka_pen *)pen;
-    int64_t deadline_ms = clock_mono_ms() + timeout_ms;
-    if (p->dead)
-        return err_set(err, STORE_FENCED, "the pen '%s' is lost; take it again", p->name);
-    if (n == 0)
-        return 0;
-    OWN_BY(own_free) struct written *w = calloc(n, sizeof *w);
-    if (w == NULL)
-        return err_nomem(err);
     rd_kafka_error_t *e = rd_kafka_begin_transaction(p->rk);
     if (e != NULL) {
         rd_kafka_resp_err_t code = rd_kafka_error_code(e);
@@ -288,18 +297,43 @@ int kafka_pen_write(struct pen *pen, const struct record *records, size_t n, int
     }
     for (size_t i = 0; i < n; i++) {
         rd_kafka_resp_err_t refusal;
-        w[i].offset = &offsets[i];
+        w[i] = (struct written){.offset = &offsets[i]};
         offsets[i] = OFFSET_INVALID;
         if (send_record(p, &records[i], &w[i], &refusal) < 0)
-            return refused(p, records, n, i, refusal, rd_kafka_err2str(refusal), err);
+            return refused(p, records, n, i, refusal, rd_kafka_err2str(refusal), again, err);
     }
     e = rd_kafka_commit_transaction(p->rk, left_ms(deadline_ms));
     while (e != NULL && rd_kafka_error_is_retriable(e) && clock_mono_ms() < deadline_ms) {
         rd_kafka_error_destroy(e);
         e = rd_kafka_commit_transaction(p->rk, left_ms(deadline_ms));
     }
-    int status = e == NULL ? 0 : judge(p, e, records, n, w, err);
+    int status = e == NULL ? 0 : judge(p, e, records, n, w, again, err);
     if (e != NULL)
         rd_kafka_error_destroy(e);
     return status;
+}
+
+int kafka_pen_write(struct pen *pen, const struct record *records, size_t n, int timeout_ms, int64_t *offsets, struct err *err)
+{
+    struct kafka_pen *p = (struct kafka_pen *)pen;
+    int64_t deadline_ms = clock_mono_ms() + timeout_ms;
+    if (p->dead)
+        return err_set(err, STORE_FENCED, "the pen '%s' is lost; take it again", p->name);
+    if (n == 0)
+        return 0;
+    for (size_t i = 0; i < n && p->max_message_bytes > 0; i++)
+        if ((int64_t)delivery_record_size(&records[i]) > p->max_message_bytes)
+            return too_large(p, records, i, err);
+    OWN_BY(own_free) struct written *w = calloc(n, sizeof *w);
+    if (w == NULL)
+        return err_nomem(err);
+    /* After a refused batch librdkafka's next transaction fails once for a gap in its sequence numbers, and mends itself by that. */
+    for (int tries = 1;; tries++) {
+        bool again = false;
+        struct err why = {0};
+        if (write_once(p, records, n, deadline_ms, offsets, w, &again, &why) == 0)
+            return 0;
+        if (!again || tries == TRIES || clock_mono_ms() >= deadline_ms)
+            return err_set(err, why.code, "%s", why.text);
+    }
 }
