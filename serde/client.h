@@ -16,6 +16,8 @@ struct client_options {
     int timeout_ms;              /* one call; 0: 30000 */
     int retries;                 /* more rounds over the URLs after transport errors and 408 429 500 502 503 504; 0: 3, -1: none */
     size_t max_schemas;          /* cache bound; 0: 10000 */
+    int retry_wait_ms;           /* before round n: random between 0 and this * 2^n; 0: 1000 */
+    int retry_max_wait_ms;       /* and at most this; 0: 20000 */
 };
 
 /* What the registry says of one id: immutable, counted; schema and codec live as long as the entry. */
