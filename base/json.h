@@ -46,6 +46,11 @@ void json_reader_init_stream(struct json_reader *r, struct str text, int max_dep
 enum json_token json_next(struct json_reader *r);
 /* Where the current token begins, as a byte offset into the text (for slices and messages). */
 size_t json_offset(const struct json_reader *r);
+/* The text from offset begin to the end of the current token. */
+static inline struct str json_text_from(const struct json_reader *r, size_t begin)
+{
+    return (struct str){r->start + begin, (size_t)(r->at - r->start) - begin};
+}
 /* With tok the current token: reads on to the end of that value and sets raw (may be NULL) to its whole text, still valid JSON.
  * 0, or -1 with r->err. */
 int json_skip(struct json_reader *r, enum json_token tok, struct str *raw);
