@@ -6,6 +6,8 @@
 #include "base/own.h"
 #include "serde/avro/codec.h"
 
+enum { CODES_MAX = 256 << 20 }; /* bytes of one codec */
+
 struct codec {
     atomic_int refs;
     struct arena arena;                  /* of the codes; fixed at creation, like the rest */
@@ -28,6 +30,7 @@ static struct codec *make(struct schema *writer, struct schema *reader, struct e
         return NULL;
     }
     atomic_init(&c->refs, 1);
+    arena_init(&c->arena, CODES_MAX);
     c->writer = schema_ref(writer);
     c->reader = reader != NULL ? schema_ref(reader) : NULL;
     struct code_maker *m = code_maker_new(&c->arena, err);
