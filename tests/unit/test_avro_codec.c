@@ -83,7 +83,7 @@ static void values(void **state)
         {"float of an integer", "\"float\"", "3", "00004040", "3.0"},
         {"float out of range", "\"float\"", "1e39", "0000807f", "\"Infinity\""},
         {"double", "\"double\"", "-0.25", "000000000000d0bf", NULL},
-        {"double", "\"double\"", "123456789.125", "00000854346f9d41", "1.23456789125E8"},
+        {"double", "\"double\"", "123456789.125", "00008054346f9d41", "1.23456789125E8"},
         {"double", "\"double\"", "1e10", "000000205fa00242", "1.0E10"},
         {"double", "\"double\"", "\"NaN\"", "000000000000f87f", NULL},
         {"double", "\"double\"", "\"Infinity\"", "000000000000f07f", NULL},
