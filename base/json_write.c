@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 
-static const char hex[] = "0123456789abcdef";
+static const char hex[] = "0123456789ABCDEF"; /* as Jackson writes them: stored schemas are hashed */
 
 static size_t utf8_length(const unsigned char *p, const unsigned char *end)
 {

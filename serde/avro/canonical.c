@@ -171,6 +171,18 @@ static int utf16_order(const void *a, const void *b)
     return str_cmp_utf16(*(const struct str *)a, *(const struct str *)b);
 }
 
+/* An alias without a namespace of a type with one gets a dot before it, or it would be read back inside that namespace. */
+static void put_alias(struct printer *p, struct str alias, const struct str *space)
+{
+    if (space != NULL && space->n > 0 && str_find(alias, '.') < 0) {
+        alias = arena_printf(&p->scratch, ".%.*s", STR_ARG(alias));
+        p->nomem |= alias.p == NULL;
+    } else if (space != NULL) {
+        alias = short_name(alias, *space);
+    }
+    json_put_string(p->out, alias);
+}
+
 /* space NULL: a field's aliases, which have no namespace. */
 static void put_aliases(struct printer *p, const struct str *list, uint32_t n, const struct str *space)
 {
@@ -191,7 +203,7 @@ static void put_aliases(struct printer *p, const struct str *list, uint32_t n, c
     for (uint32_t i = 0; i < n; i++) {
         if (i > 0)
             buf_put_u8(p->out, ',');
-        json_put_string(p->out, space != NULL ? short_name(list[i], *space) : list[i]);
+        put_alias(p, list[i], space);
     }
     close_level(p, ']');
 }

@@ -6,25 +6,28 @@
  *  (3) Only pairs of two complex nodes are in the memo. Bare primitives are shared between places, and a pair with a primitive is met at most
  *      once for each meeting of its parents (model.h (3)), so their findings need no memo, and get the right paths without one.
  *  (4) A question asked on behalf of a union begins a path of its own; its findings are not the union's, but stay in the memo (2).
- * Findings are kept as nodes and path steps until the walk is over; only those that come out at the root become text.
- * Bounds: MAX_STEPS pairs and field look-ups, MAX_DEPTH pairs inside each other, MAX_BYTES of memo, MAX_FINDINGS texts. */
-#include "serde/avro/reads.h"
+ *  (5) When such a question is about two records of different names the answer is no without looking further: the pair is in the memo as `named`
+ *      only. If it is met again where its findings count, they are found then, with the path (4) they would have had.
+ * The walk is a list of frames, not a recursion: how deep schemas nest does not matter. Findings are kept as nodes and path steps until it is over;
+ * only those that come out at the root become text.
+ * Bounds: MAX_STEPS pairs and field look-ups, MAX_BYTES of memo and frames, MAX_FINDINGS and MAX_TEXT of findings. */
+#include "serde/avro/compat.h"
 
 #include "base/map.h"
 #include "base/own.h"
 #include "serde/avro/model.h"
 #include "serde/schema_impl.h"
 
-enum { MAX_STEPS = 4000000, MAX_DEPTH = 3000, MAX_BYTES = 64 << 20, MAX_FINDINGS = 10000, MAX_TEXT = 4 << 20 };
+enum { MAX_STEPS = 8000000, MAX_BYTES = 64 << 20, MAX_FINDINGS = 10000, MAX_TEXT = 4 << 20 };
 
 enum rule { NAME_MISMATCH, FIXED_SIZE_MISMATCH, MISSING_ENUM_SYMBOLS, READER_FIELD_MISSING_DEFAULT_VALUE, TYPE_MISMATCH, MISSING_UNION_BRANCH };
 
-/* One step of a path: a word, or an index when the word is NULL. Steps live on the stack; a finding keeps copies, shared between findings. */
+/* One step of a path: a word, or an index when the word is NULL. Steps live in frames; a finding keeps copies, shared between findings. */
 struct step {
     const struct step *up;
     const char *word;
     uint32_t index;
-    struct step *kept;
+    struct step *kept; /* the copy */
 };
 
 struct breach { /* a finding before it has texts */
@@ -41,25 +44,38 @@ struct item {
     const struct result *inner;
 };
 struct result {
-    struct { const struct avro_node *reader, *writer; } pair; /* the memo's key */
-    bool busy;
+    struct pair {
+        const struct avro_node *reader, *writer;
+    } pair;           /* the memo's key */
+    bool busy, named; /* (1), (5) */
     struct item *first, *last; /* none: compatible */
+};
+
+/* A pair whose parts are being compared one after the other. */
+struct frame {
+    struct frame *up;
+    enum { FIELDS, ITEMS, BOTH_UNIONS, WRITER_UNION, READER_UNION } parts;
+    const struct avro_node *r, *wr;
+    struct result *result, *to; /* its own; where that is reported */
+    struct result aside;        /* of the last part, when it was asked about on behalf of a union */
+    uint32_t next;              /* part */
+    const struct step *path;
+    struct step steps[3];       /* of the part at work: "fields", its position, "type"; or one step in [0] */
 };
 
 struct walk {
     struct arena arena;
     struct map memo;
+    struct frame *top, *spare;
     long steps;
-    int depth;
-    struct err *err; /* set: the walk is over */
-    bool failed;
+    struct err *err;
     const struct avro_field *ambiguous; /* the reader field that matched more than one; the walk is over */
     const struct avro_node *ambiguous_writer;
+    struct item no; /* stands for what (5) did not look for; never among findings */
 };
 
 static int stop_nomem(struct walk *w)
 {
-    w->failed = true;
     if (w->arena.used + 4096 > w->arena.max)
         return err_set(w->err, ERR_TOO_BIG, "comparing the two schemas needs over %d MB of memory", MAX_BYTES >> 20);
     return err_nomem(w->err);
@@ -69,16 +85,15 @@ static int take_step(struct walk *w)
 {
     if (--w->steps >= 0)
         return 0;
-    w->failed = true;
     return err_set(w->err, ERR_TOO_BIG, "comparing the two schemas takes over %d steps", MAX_STEPS);
 }
 
 /* ---- findings ---- */
 
-static struct step *keep_path(struct walk *w, struct step *s)
+static struct step *keep_path(struct walk *w, const struct step *path)
 {
     struct step *first = NULL, **to = &first;
-    for (; s != NULL; s = (struct step *)(uintptr_t)s->up) {
+    for (struct step *s = (struct step *)(uintptr_t)path; s != NULL; s = (struct step *)(uintptr_t)s->up) {
         if (s->kept == NULL) {
             if ((s->kept = arena_alloc(&w->arena, sizeof *s->kept)) == NULL)
                 return NULL;
@@ -107,7 +122,7 @@ static int add_item(struct walk *w, struct result *to, const struct breach *brea
     return 0;
 }
 
-static int add_breach(struct walk *w, struct result *to, enum rule rule, struct step *path, const struct avro_node *reader,
+static int add_breach(struct walk *w, struct result *to, enum rule rule, const struct step *path, const struct avro_node *reader,
                       const struct avro_node *writer, uint32_t field)
 {
     struct breach *b = arena_alloc(&w->arena, sizeof *b);
@@ -119,9 +134,7 @@ static int add_breach(struct walk *w, struct result *to, enum rule rule, struct 
     return add_item(w, to, b, NULL);
 }
 
-/* ---- the walk ---- */
-
-static int compare(struct walk *w, const struct avro_node *r, const struct avro_node *wr, struct step *path, struct result *to);
+/* ---- pairs without parts ---- */
 
 static bool promotes(enum avro_kind writer, enum avro_kind reader)
 {
@@ -136,18 +149,23 @@ static bool promotes(enum avro_kind writer, enum avro_kind reader)
     return readers[writer] >> reader & 1;
 }
 
-static int check_names(struct walk *w, const struct avro_node *r, const struct avro_node *wr, struct step *path, struct result *to)
+static bool names_match(const struct avro_node *r, const struct avro_node *wr)
 {
     if (str_eq(r->name->simple, wr->name->simple))
-        return 0;
+        return true;
     for (uint32_t i = 0; i < r->name->naliases; i++)
         if (str_eq(r->name->aliases[i], wr->name->full))
-            return 0;
-    struct step step = {.up = path, .word = "name"};
-    return add_breach(w, to, NAME_MISMATCH, &step, r, wr, 0);
+            return true;
+    return false;
 }
 
-static int compare_enums(struct walk *w, const struct avro_node *r, const struct avro_node *wr, struct step *path, struct result *to)
+static int check_names(struct walk *w, const struct avro_node *r, const struct avro_node *wr, const struct step *path, struct result *to)
+{
+    struct step step = {.up = path, .word = "name"};
+    return names_match(r, wr) ? 0 : add_breach(w, to, NAME_MISMATCH, &step, r, wr, 0);
+}
+
+static int compare_enums(struct walk *w, const struct avro_node *r, const struct avro_node *wr, const struct step *path, struct result *to)
 {
     if (check_names(w, r, wr, path, to) < 0)
         return -1;
@@ -164,12 +182,142 @@ static int compare_enums(struct walk *w, const struct avro_node *r, const struct
     return 0;
 }
 
-static int compare_fixed(struct walk *w, const struct avro_node *r, const struct avro_node *wr, struct step *path, struct result *to)
+static int compare_fixed(struct walk *w, const struct avro_node *r, const struct avro_node *wr, const struct step *path, struct result *to)
 {
     if (check_names(w, r, wr, path, to) < 0)
         return -1;
     struct step step = {.up = path, .word = "size"};
     return r->size == wr->size ? 0 : add_breach(w, to, FIXED_SIZE_MISMATCH, &step, r, wr, 0);
+}
+
+/* Two nodes of which none is a union, and at most one is complex. */
+static int compare_leaves(struct walk *w, const struct avro_node *r, const struct avro_node *wr, const struct step *path, struct result *to)
+{
+    if (r->kind == wr->kind || promotes((enum avro_kind)wr->kind, (enum avro_kind)r->kind))
+        return 0;
+    return add_breach(w, to, TYPE_MISMATCH, path, r, wr, 0);
+}
+
+/* One of the two is a primitive; the other may be a union, whose branches are no unions. */
+static int compare_with_primitive(struct walk *w, const struct avro_node *r, const struct avro_node *wr, const struct step *path,
+                                  struct result *to)
+{
+    if (wr->kind == AVRO_T_UNION) {
+        for (uint32_t i = 0; i < wr->n; i++) {
+            struct step step = {.up = path, .index = i};
+            if (take_step(w) < 0 || compare_leaves(w, r, wr->branches[i], &step, to) < 0)
+                return -1;
+        }
+        return 0;
+    }
+    if (r->kind != AVRO_T_UNION)
+        return compare_leaves(w, r, wr, path, to);
+    for (uint32_t i = 0; i < r->n; i++) {
+        const struct avro_node *b = r->branches[i];
+        if (b->kind == wr->kind || promotes((enum avro_kind)wr->kind, (enum avro_kind)b->kind))
+            return 0;
+        if (take_step(w) < 0)
+            return -1;
+    }
+    return add_breach(w, to, MISSING_UNION_BRANCH, path, r, wr, 0);
+}
+
+/* ---- the walk ---- */
+
+/* Is done with a pair. */
+static int settle(struct walk *w, struct result *result, struct result *to)
+{
+    result->busy = false;
+    return result->first != NULL ? add_item(w, to, NULL, result) : 0;
+}
+
+static int push(struct walk *w, int parts, struct result *result, const struct step *path, struct result *to)
+{
+    struct frame *f = w->spare;
+    if (f != NULL)
+        w->spare = f->up;
+    else if ((f = arena_alloc(&w->arena, sizeof *f)) == NULL)
+        return stop_nomem(w);
+    memset(f, 0, sizeof *f);
+    f->up = w->top;
+    f->parts = parts;
+    f->r = result->pair.reader;
+    f->wr = result->pair.writer;
+    f->result = result;
+    f->to = to;
+    f->path = path;
+    w->top = f;
+    return 0;
+}
+
+static int pop(struct walk *w)
+{
+    struct frame *f = w->top;
+    w->top = f->up;
+    f->up = w->spare;
+    w->spare = f;
+    return settle(w, f->result, f->to);
+}
+
+/* The memo's entry of a pair, busy when it is new; NULL: the walk is over. */
+static struct result *remember(struct walk *w, const struct avro_node *r, const struct avro_node *wr, bool *is_new)
+{
+    const void *key[2] = {r, wr};
+    struct result *result = map_get(&w->memo, str_n(key, sizeof key));
+    *is_new = result == NULL;
+    if (result != NULL)
+        return result;
+    result = arena_calloc(&w->arena, 1, sizeof *result);
+    if (result != NULL) {
+        result->pair.reader = r;
+        result->pair.writer = wr;
+        if (map_set(&w->memo, str_n(&result->pair, sizeof result->pair), result) == 0)
+            return result;
+    }
+    stop_nomem(w);
+    return NULL;
+}
+
+/* Begins to compare two nodes: is done with them at once, or puts a frame on top. What stops r from reading wr is, in the end, added to `to`.
+ * aside: for a reader's union that only wants to know whether there is anything. -1: the walk is over. */
+static int compare(struct walk *w, const struct avro_node *r, const struct avro_node *wr, const struct step *path, struct result *to, bool aside)
+{
+    bool is_new;
+    if (take_step(w) < 0)
+        return -1;
+    if (avro_is_primitive((enum avro_kind)r->kind) || avro_is_primitive((enum avro_kind)wr->kind))
+        return compare_with_primitive(w, r, wr, path, to);
+    struct result *result = remember(w, r, wr, &is_new);
+    if (result == NULL)
+        return -1;
+    if (!is_new && !result->named)
+        return result->busy || result->first == NULL ? 0 : add_item(w, to, NULL, result);
+    if (!is_new && aside) {
+        to->first = to->last = &w->no;
+        return 0;
+    }
+    if (!is_new) { /* (5): now its findings count */
+        *result = (struct result){.pair = result->pair};
+        path = NULL;
+    }
+    result->busy = true;
+    if (r->kind != wr->kind) {
+        if (wr->kind == AVRO_T_UNION || r->kind == AVRO_T_UNION)
+            return push(w, wr->kind == AVRO_T_UNION ? WRITER_UNION : READER_UNION, result, path, to);
+        return compare_leaves(w, r, wr, path, result) < 0 ? -1 : settle(w, result, to);
+    }
+    switch (r->kind) {
+    case AVRO_T_ENUM: return compare_enums(w, r, wr, path, result) < 0 ? -1 : settle(w, result, to);
+    case AVRO_T_FIXED: return compare_fixed(w, r, wr, path, result) < 0 ? -1 : settle(w, result, to);
+    case AVRO_T_UNION: return push(w, BOTH_UNIONS, result, path, to);
+    case AVRO_T_RECORD:
+        if (!aside || names_match(r, wr))
+            return check_names(w, r, wr, path, result) < 0 ? -1 : push(w, FIELDS, result, path, to);
+        *result = (struct result){.pair = result->pair, .named = true, .first = &w->no, .last = &w->no};
+        to->first = to->last = &w->no;
+        return 0;
+    default: return push(w, ITEMS, result, path, to);
+    }
 }
 
 /* The one writer field that f reads, NULL if there is none. A second match, even of the same field by name and alias, ends the walk: the
@@ -184,7 +332,6 @@ static int match_field(struct walk *w, const struct avro_field *f, const struct 
         if (other >= 0 && at >= 0) {
             w->ambiguous = f;
             w->ambiguous_writer = wr;
-            w->failed = true;
             return -1;
         }
         if (other >= 0)
@@ -194,119 +341,80 @@ static int match_field(struct walk *w, const struct avro_field *f, const struct 
     return take_step(w);
 }
 
-static int compare_records(struct walk *w, const struct avro_node *r, const struct avro_node *wr, struct step *path, struct result *to)
+static int next_field(struct walk *w, struct frame *f)
 {
-    if (check_names(w, r, wr, path, to) < 0)
+    uint32_t i = f->next++;
+    if (i == f->r->n)
+        return pop(w);
+    const struct avro_field *field = &f->r->fields[i], *match;
+    if (i == 0)
+        f->steps[0] = (struct step){.up = f->path, .word = "fields"};
+    f->steps[1] = (struct step){.up = &f->steps[0], .index = i};
+    f->steps[2] = (struct step){.up = &f->steps[1], .word = "type"};
+    if (match_field(w, field, f->wr, &match) < 0)
         return -1;
-    struct step fields = {.up = path, .word = "fields"};
-    for (uint32_t i = 0; i < r->n; i++) {
-        const struct avro_field *f = &r->fields[i], *match;
-        struct step position = {.up = &fields, .index = i};
-        struct step type = {.up = &position, .word = "type"};
-        int status = match_field(w, f, wr, &match);
-        if (status == 0 && match != NULL)
-            status = compare(w, f->type, match->type, &type, to);
-        else if (status == 0 && f->def == NULL) {
-            if (f->type->kind == AVRO_T_ENUM && f->type->name->symbol_default.p != NULL)
-                status = compare(w, f->type, wr, &type, to); /* what the reference does: a TYPE_MISMATCH */
-            else
-                status = add_breach(w, to, READER_FIELD_MISSING_DEFAULT_VALUE, &position, r, wr, i);
-        }
-        if (status < 0)
-            return -1;
-    }
-    return 0;
+    if (match != NULL)
+        return compare(w, field->type, match->type, &f->steps[2], f->result, false);
+    if (field->def != NULL)
+        return 0;
+    if (field->type->kind == AVRO_T_ENUM && field->type->name->symbol_default.p != NULL)
+        return compare(w, field->type, f->wr, &f->steps[2], f->result, false); /* what the reference does: a TYPE_MISMATCH */
+    return add_breach(w, f->result, READER_FIELD_MISSING_DEFAULT_VALUE, &f->steps[1], f->r, f->wr, i);
 }
 
-/* Does any branch of the union r read wr? *found says so. */
-static int find_branch(struct walk *w, const struct avro_node *r, const struct avro_node *wr, bool *found)
+/* Each writer branch must be readable by the reader's whole union. */
+static int next_of_both(struct walk *w, struct frame *f)
 {
-    *found = false;
-    for (uint32_t i = 0; i < r->n && !*found; i++) {
-        struct result aside = {.busy = false};
-        if (compare(w, r->branches[i], wr, NULL, &aside) < 0)
+    uint32_t i = f->next++;
+    if (f->aside.first != NULL) {
+        f->steps[0] = (struct step){.up = f->path, .index = i - 1};
+        if (add_breach(w, f->result, MISSING_UNION_BRANCH, &f->steps[0], f->r, f->wr->branches[i - 1], 0) < 0)
             return -1;
-        *found = aside.first == NULL;
+        f->aside.first = f->aside.last = NULL;
     }
-    return 0;
+    return i == f->wr->n ? pop(w) : compare(w, f->r, f->wr->branches[i], NULL, &f->aside, false);
 }
 
-static int compare_unions(struct walk *w, const struct avro_node *r, const struct avro_node *wr, struct step *path, struct result *to)
+/* One reader branch that reads the writer suffices. */
+static int next_of_reader(struct walk *w, struct frame *f)
 {
-    for (uint32_t i = 0; i < wr->n; i++) {
-        struct result aside = {.busy = false};
-        struct step step = {.up = path, .index = i};
-        if (compare(w, r, wr->branches[i], NULL, &aside) < 0)
-            return -1;
-        if (aside.first != NULL && add_breach(w, to, MISSING_UNION_BRANCH, &step, r, wr->branches[i], 0) < 0)
-            return -1;
-    }
-    return 0;
+    uint32_t i = f->next++;
+    if (i > 0 && f->aside.first == NULL)
+        return pop(w);
+    f->aside.first = f->aside.last = NULL;
+    if (i < f->r->n)
+        return compare(w, f->r->branches[i], f->wr, NULL, &f->aside, true);
+    return add_breach(w, f->result, MISSING_UNION_BRANCH, f->path, f->r, f->wr, 0) < 0 ? -1 : pop(w);
 }
 
-static int compare_written_union(struct walk *w, const struct avro_node *r, const struct avro_node *wr, struct step *path, struct result *to)
+/* Begins the next part of the frame on top, or is done with it. */
+static int advance(struct walk *w, struct frame *f)
 {
-    for (uint32_t i = 0; i < wr->n; i++) {
-        struct step step = {.up = path, .index = i};
-        if (compare(w, r, wr->branches[i], &step, to) < 0)
-            return -1;
+    switch (f->parts) {
+    case FIELDS: return next_field(w, f);
+    case BOTH_UNIONS: return next_of_both(w, f);
+    case READER_UNION: return next_of_reader(w, f);
+    case WRITER_UNION: {
+        uint32_t i = f->next++;
+        if (i == f->wr->n)
+            return pop(w);
+        f->steps[0] = (struct step){.up = f->path, .index = i};
+        return compare(w, f->r, f->wr->branches[i], &f->steps[0], f->result, false);
     }
-    return 0;
+    case ITEMS: break;
+    }
+    if (f->next++ > 0)
+        return pop(w);
+    f->steps[0] = (struct step){.up = f->path, .word = f->r->kind == AVRO_T_ARRAY ? "items" : "values"};
+    return compare(w, f->r->items, f->wr->items, &f->steps[0], f->result, false);
 }
 
-static int compare_kinds(struct walk *w, const struct avro_node *r, const struct avro_node *wr, struct step *path, struct result *to)
+static int walk_all(struct walk *w, const struct avro_node *reader, const struct avro_node *writer, struct result *root)
 {
-    struct step step = {.up = path};
-    bool found;
-    if (r->kind != wr->kind) {
-        if (wr->kind == AVRO_T_UNION)
-            return compare_written_union(w, r, wr, path, to);
-        if (r->kind == AVRO_T_UNION) {
-            if (find_branch(w, r, wr, &found) < 0)
-                return -1;
-            return found ? 0 : add_breach(w, to, MISSING_UNION_BRANCH, path, r, wr, 0);
-        }
-        return promotes((enum avro_kind)wr->kind, (enum avro_kind)r->kind) ? 0 : add_breach(w, to, TYPE_MISMATCH, path, r, wr, 0);
-    }
-    switch (r->kind) {
-    case AVRO_T_ARRAY: step.word = "items"; return compare(w, r->items, wr->items, &step, to);
-    case AVRO_T_MAP: step.word = "values"; return compare(w, r->items, wr->items, &step, to);
-    case AVRO_T_FIXED: return compare_fixed(w, r, wr, path, to);
-    case AVRO_T_ENUM: return compare_enums(w, r, wr, path, to);
-    case AVRO_T_RECORD: return compare_records(w, r, wr, path, to);
-    case AVRO_T_UNION: return compare_unions(w, r, wr, path, to);
-    default: return 0;
-    }
-}
-
-/* Adds to `to` what stops r from reading wr. -1: the walk is over. */
-static int compare(struct walk *w, const struct avro_node *r, const struct avro_node *wr, struct step *path, struct result *to)
-{
-    if (take_step(w) < 0)
-        return -1;
-    if (avro_is_primitive((enum avro_kind)r->kind) || avro_is_primitive((enum avro_kind)wr->kind))
-        return compare_kinds(w, r, wr, path, to);
-    const void *key[2] = {r, wr};
-    struct result *result = map_get(&w->memo, str_n(key, sizeof key));
-    if (result == NULL) {
-        if (w->depth >= MAX_DEPTH) {
-            w->failed = true;
-            return err_set(w->err, ERR_TOO_BIG, "comparing the two schemas nests over %d types", MAX_DEPTH);
-        }
-        if ((result = arena_calloc(&w->arena, 1, sizeof *result)) == NULL)
-            return stop_nomem(w);
-        result->pair.reader = r;
-        result->pair.writer = wr;
-        result->busy = true;
-        if (map_set(&w->memo, str_n(&result->pair, sizeof result->pair), result) < 0)
-            return stop_nomem(w);
-        w->depth++;
-        if (compare_kinds(w, r, wr, path, result) < 0)
-            return -1;
-        w->depth--;
-        result->busy = false;
-    }
-    return result->busy || result->first == NULL ? 0 : add_item(w, to, NULL, result);
+    int status = compare(w, reader, writer, NULL, root, false);
+    while (status == 0 && w->top != NULL)
+        status = advance(w, w->top);
+    return status;
 }
 
 /* ---- texts ---- */
@@ -320,20 +428,27 @@ static const struct str types[] = {
     [MISSING_UNION_BRANCH] = {"MISSING_UNION_BRANCH", 20},
 };
 
-static void put_path(struct buf *out, const struct step *s)
+static void put_path(struct buf *out, const struct step *last)
 {
-    const struct step *up[3 * MAX_DEPTH + 16]; /* a pair inside another adds at most three steps */
     size_t n = 0;
-    for (; s != NULL && n < sizeof up / sizeof *up; s = s->up)
-        up[n++] = s;
+    for (const struct step *s = last; s != NULL; s = s->up)
+        n++;
+    OWN_BY(own_free) const struct step **steps = malloc((n + 1) * sizeof *steps);
+    if (steps == NULL) {
+        out->failed = true;
+        return;
+    }
+    size_t at = n;
+    for (const struct step *s = last; s != NULL; s = s->up)
+        steps[--at] = s;
     if (n == 0)
         buf_put_u8(out, '/');
-    while (n-- > 0) {
+    for (; at < n; at++) {
         buf_put_u8(out, '/');
-        if (up[n]->word != NULL)
-            buf_put_str(out, str_of(up[n]->word));
+        if (steps[at]->word != NULL)
+            buf_put_str(out, str_of(steps[at]->word));
         else
-            json_put_i64(out, up[n]->index);
+            json_put_i64(out, steps[at]->index);
     }
 }
 
@@ -391,28 +506,46 @@ static void put_info(struct buf *out, const struct breach *b)
     }
 }
 
-/* Adds the findings of `from`, which are at most exponentially many, up to the bounds. 1: there are more. */
-static int put_findings(const struct result *from, struct findings *f, struct buf *text)
+static int put_finding(const struct breach *b, struct findings *f, struct buf *text)
 {
-    for (const struct item *i = from->first; i != NULL; i = i->next) {
-        if (i->inner != NULL) {
-            int status = put_findings(i->inner, f, text);
-            if (status != 0)
-                return status;
+    buf_reset(text);
+    put_path(text, b->path);
+    struct str path = arena_str(&f->arena, buf_str(text));
+    if (text->failed || path.p == NULL)
+        return -1;
+    buf_reset(text);
+    put_info(text, b);
+    struct str info = arena_str(&f->arena, buf_str(text));
+    return text->failed || info.p == NULL ? -1 : findings_add(f, types[b->rule], path, info);
+}
+
+/* Adds the findings of root. Shared results make them exponentially many at worst, hence the bounds; each costs no more than its path is long. */
+static int put_findings(const struct result *root, struct findings *f)
+{
+    OWN_BY(buf_clear) struct buf text = {0}, stack = {0}; /* of items to go on with */
+    const struct item *at = root->first;
+    for (;;) {
+        if (at == NULL) {
+            if (stack.n == 0)
+                return 0;
+            stack.n -= sizeof at;
+            memcpy(&at, stack.p + stack.n, sizeof at);
             continue;
         }
-        if (f->n >= MAX_FINDINGS || f->arena.used > MAX_TEXT)
-            return 1;
-        buf_reset(text);
-        put_path(text, i->breach->path);
-        struct str path = arena_str(&f->arena, buf_str(text));
-        buf_reset(text);
-        put_info(text, i->breach);
-        struct str info = arena_str(&f->arena, buf_str(text));
-        if (text->failed || path.p == NULL || info.p == NULL || findings_add(f, types[i->breach->rule], path, info) < 0)
+        const struct item *item = at;
+        at = at->next;
+        if (item->inner != NULL) {
+            if (at != NULL) /* no need to come back to the end of a list */
+                buf_put(&stack, &at, sizeof at);
+            at = item->inner->first;
+        } else if (f->n >= MAX_FINDINGS || f->arena.used > MAX_TEXT) {
+            return findings_add(f, STR_NULL, STR_NULL, STR("There are more differences than are listed here."));
+        } else if (put_finding(item->breach, f, &text) < 0) {
+            return -1;
+        }
+        if (stack.failed)
             return -1;
     }
-    return 0;
 }
 
 static int put_ambiguous(const struct walk *w, struct findings *f)
@@ -428,15 +561,11 @@ int avro_reads(const struct avro_model *reader, const struct avro_model *writer,
     struct walk w = {.steps = MAX_STEPS, .err = &mine};
     struct result root = {.busy = false};
     arena_init(&w.arena, MAX_BYTES);
-    int status = compare(&w, reader->root, writer->root, NULL, &root);
-    if (w.ambiguous != NULL) {
+    int status = walk_all(&w, reader->root, writer->root, &root);
+    if (w.ambiguous != NULL)
         status = put_ambiguous(&w, findings);
-    } else if (status == 0) {
-        OWN_BY(buf_clear) struct buf text = {0};
-        status = put_findings(&root, findings, &text);
-        if (status == 1)
-            status = findings_add(findings, STR_NULL, STR_NULL, STR("There are more differences than are listed here."));
-    }
+    else if (status == 0)
+        status = put_findings(&root, findings);
     map_clear(&w.memo);
     arena_clear(&w.arena);
     if (mine.code != 0)

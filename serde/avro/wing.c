@@ -2,7 +2,7 @@
 #include "base/own.h"
 #include "serde/avro/canonical.h"
 #include "serde/avro/parse.h"
-#include "serde/avro/reads.h"
+#include "serde/avro/compat.h"
 #include "serde/schema_impl.h"
 
 static int put_text(struct schema *s, struct str given, struct err *err)

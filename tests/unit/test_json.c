@@ -127,7 +127,7 @@ static void escapes(void **state)
     assert_string_equal(buf_cstr(&out), "\"\\/\b\f\n\r\tA\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
     buf_reset(&out);
     json_put_string(&out, str_n("q\" b\\ \1\b\f\n\r\t\0\x1f \x7f \xC3\xA9 \xFF", 21));
-    assert_string_equal(buf_cstr(&out), "\"q\\\" b\\\\ \\u0001\\b\\f\\n\\r\\t\\u0000\\u001f \x7f \xC3\xA9 \xEF\xBF\xBD\"");
+    assert_string_equal(buf_cstr(&out), "\"q\\\" b\\\\ \\u0001\\b\\f\\n\\r\\t\\u0000\\u001F \x7f \xC3\xA9 \xEF\xBF\xBD\"");
     buf_clear(&out);
 }
 

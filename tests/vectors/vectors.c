@@ -466,17 +466,29 @@ struct totals {
     long passed, failed;
 };
 
+static void read_type(struct line *l)
+{
+    struct str type = text_of(l, "schemaType");
+    if (type.p != NULL)
+        schema_type_parse(type, &l->type, &l->why);
+    else if (!l->typed && str_starts(text_of(l, "rule"), STR("protobuf")))
+        l->type = SCHEMA_PROTOBUF;
+    else
+        return;
+    l->typed = true;
+}
+
 static void run_line(const char *file, long number, struct str text, const struct kind *k, const enum schema_type *only, struct totals *t)
 {
     struct line l = {.type = k->type, .typed = k->typed};
-    struct str name = STR_NULL, type;
+    struct str name = STR_NULL;
     l.j = json_parse(text, JSON_DUP_ERROR, 0, &l.arena, &l.why);
     if (l.j != NULL && l.j->type != JSON_T_OBJECT)
         FAIL(&l, "the line is no object");
-    if (l.why.code == 0 && (name = need_text(&l, "name")).p != NULL && (type = text_of(&l, "schemaType")).p != NULL) {
-        schema_type_parse(type, &l.type, &l.why);
-        l.typed = true;
-    }
+    if (l.why.code == 0)
+        name = need_text(&l, "name");
+    if (l.why.code == 0)
+        read_type(&l);
     bool run = only == NULL || !l.typed || l.type == *only || l.why.code != 0;
     if (run && l.why.code == 0 && k->run(&l) < 0 && l.why.code == 0)
         err_nomem(&l.why);

@@ -1,6 +1,6 @@
-/* serde/avro/reads.h - can data written with one Avro schema be read with another (compatibility.md 3.6, 3.7)?  Private to the Avro wing. */
-#ifndef SERDE_AVRO_READS_H
-#define SERDE_AVRO_READS_H
+/* serde/avro/compat.h - can data written with one Avro schema be read with another (compatibility.md 3.6, 3.7)?  Private to the Avro wing. */
+#ifndef SERDE_AVRO_COMPAT_H
+#define SERDE_AVRO_COMPAT_H
 
 #include "serde/compat.h"
 
