@@ -1,0 +1,117 @@
+/* http/exchange.h - what a connection, its request and its reply are made of.  Private to http/.
+ *
+ * One struct request serves a connection for its whole life, one request after another, so that a request allocates nothing. Who owns it:
+ *   reading, in a handler, sending: the connection's loop thread;
+ *   between REPLY_LATER and reply_finish: whoever finishes the reply (only phase and the fields of struct waiting are shared).
+ * The walk of a request: receive.c reads it whole -> libmicrohttpd calls dispatch.c -> handler -> answer.c sends the reply. */
+#ifndef HTTP_EXCHANGE_H
+#define HTTP_EXCHANGE_H
+
+#include <microhttpd.h>
+#include <pthread.h>
+
+#include "http/intake.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "http/watch.h"
+
+enum { REQUEST_ID_MAX = 128, REPLY_FIELDS_MAX = 12, REPLY_FIELDS_BYTES = 1280 };
+
+struct reply_field {
+    const char *name, *value;
+};
+enum reply_kind { REPLY_BYTES, REPLY_BORROWED, REPLY_STREAM };
+struct reply {
+    struct request *request; /* fixed */
+    int status;
+    const char *type; /* NULL: the negotiated one */
+    enum reply_kind kind;
+    struct buf body;          /* REPLY_BYTES */
+    struct str borrowed;      /* REPLY_BORROWED */
+    ptrdiff_t (*read)(void *ctx, char *to, size_t max); /* REPLY_STREAM */
+    void (*release)(void *ctx);                         /* the last two; NULL when there is nothing to release (any more) */
+    void *ctx;
+    struct reply_field fields[REPLY_FIELDS_MAX];
+    size_t nfields, field_bytes;
+};
+
+/* RUNNING: the handler has not returned, or its answer goes out. WAITING: the connection is suspended. FINISHED: reply_finish was called. */
+enum request_phase { PHASE_RUNNING, PHASE_WAITING, PHASE_FINISHED };
+
+struct request {
+    /* of the connection */
+    struct loop *loop;
+    struct MHD_Connection *connection;
+    int fd;
+    struct buf held;    /* bytes that came and are not used yet */
+    size_t beat_at;     /* body.n when libmicrohttpd was last told of progress */
+    bool linger;        /* closed gently: the client may still be sending what we do not read */
+    bool active;        /* counted in loop->active */
+    /* of the request */
+    struct intake in;
+    struct str path;    /* as routed */
+    struct route_match match;
+    const struct route_entry *entry;  /* NULL until routed */
+    const char *accepts;
+    struct str content_type; /* lower case, set when first asked for */
+    char id[REQUEST_ID_MAX + 1];
+    size_t id_n;
+    _Atomic int phase;
+    struct waiting waiting;
+    struct reply reply;
+};
+
+/* An event loop: one libmicrohttpd daemon with its thread, which owns all but the atomics. */
+struct loop {
+    struct server *server;
+    struct MHD_Daemon *daemon;
+    int listen_fd;          /* of a daemon that was told to stop accepting; else -1 */
+    struct request **by_fd; /* connections by descriptor */
+    size_t nby_fd;
+    char *scratch;          /* where requests are read before it is known how long they are */
+    unsigned char random[4096];
+    size_t nrandom;         /* bytes of random that are unused, at its end */
+    _Atomic long active;    /* requests whose head has come and whose reply was not sent */
+    _Atomic int in_handler; /* server_stop: see there */
+};
+
+enum { SERVER_RUNS, SERVER_DRAINS, SERVER_CLOSES };
+
+struct server {
+    const struct service *service; /* fixed, like all but the atomics */
+    struct server_options options;
+    char *address;
+    int listen_fd, port;
+    unsigned idle_s;
+    struct router *router;
+    struct intake_limits limits;
+    struct watch *watch;
+    struct loop *loops;
+    int nloops;
+    _Atomic int state;
+};
+
+/* request.c */
+struct request *request_new(struct loop *loop, struct MHD_Connection *connection, int fd);
+void request_free(struct request *req);
+void request_reset(struct request *req); /* between two requests */
+void request_set_id(struct request *req);
+
+/* reply.c */
+void reply_reset(struct reply *reply); /* releases what was not sent */
+
+/* receive.c: the calling loop thread's connections are read through it from now on. */
+int receive_attach(struct loop *loop, struct request *req);
+void receive_detach(struct request *req);
+/* What libmicrohttpd gets when it reads the connection: 0, -1 and errno as recv(2), else how many bytes were put. */
+ssize_t receive_from(struct request *req, char *to, size_t n);
+
+/* dispatch.c: the handler of libmicrohttpd, and what its reply is resumed with. */
+enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+                                 const char *upload, size_t *nupload, void **ctx);
+void dispatch_resume(struct waiting *x);
+
+/* answer.c: gives the reply to libmicrohttpd. */
+enum MHD_Result answer_send(struct request *req);
+
+#endif
