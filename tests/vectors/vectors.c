@@ -5,6 +5,7 @@
  * schema type (and those of no type). Closes with `N passed, N failed`; the status is 1 if any failed. */
 #include "base/json.h"
 #include "base/own.h"
+#include "serde/codec.h"
 #include "serde/compat.h"
 #include "serde/schema.h"
 #include "serde/wire.h"
@@ -89,6 +90,11 @@ static struct str hex_of(struct line *l, struct str bytes)
     for (size_t i = 0; i < bytes.n; i++)
         buf_printf(&b, "%02x", (unsigned)(unsigned char)bytes.p[i]);
     return arena_str(&l->arena, buf_str(&b));
+}
+
+static int same_bytes(struct line *l, const char *what, struct str got, struct str expected)
+{
+    return str_eq(got, expected) ? 0 : FAIL(l, "%s is %.*s, expected %.*s", what, STR_ARG(hex_of(l, got)), STR_ARG(hex_of(l, expected)));
 }
 
 /* ---- schemas ---- */
@@ -289,12 +295,75 @@ static int run_guid(struct line *l)
     return schema_guid_parse(guid, expected) && memcmp(md5, expected, 16) == 0 ? 0 : FAIL(l, "the GUID does not read back");
 }
 
-/* ---- wire ---- */
+/* ---- avro-json ---- */
 
-static int same_bytes(struct line *l, const char *what, struct str got, struct str expected)
+/* Same value, numbers by value: 3 and 3.0 are one. */
+static bool same_value(const struct json *a, const struct json *b)
 {
-    return str_eq(got, expected) ? 0 : FAIL(l, "%s is %.*s, expected %.*s", what, STR_ARG(hex_of(l, got)), STR_ARG(hex_of(l, expected)));
+    int64_t i, k;
+    if (a->type != b->type || a->count != b->count)
+        return false;
+    if (a->type == JSON_T_NUMBER) {
+        bool whole = json_number_i64(a->text, &i);
+        return whole == json_number_i64(b->text, &k) && (whole ? i == k : json_number_double(a->text) == json_number_double(b->text));
+    }
+    if (a->type != JSON_T_ARRAY && a->type != JSON_T_OBJECT)
+        return str_eq(a->text, b->text);
+    for (const struct json *x = a->first, *y = b->first; x != NULL; x = x->next, y = y != NULL ? y->next : NULL) {
+        const struct json *other = a->type == JSON_T_OBJECT ? json_get_str(b, x->key) : y;
+        if (other == NULL || !same_value(x, other))
+            return false;
+    }
+    return true;
 }
+
+/* All of text as one value into out. */
+static int encode(const struct codec *c, struct str text, struct buf *out, struct err *err)
+{
+    struct json_reader r;
+    json_reader_init(&r, text, 0);
+    if (codec_encode_plain(c, &r, json_next(&r), out, err) < 0)
+        return -1;
+    return json_next(&r) == JSON_END ? 0 : err_set(err, ERR_INVALID, "the encoder left something: %s", r.err.text);
+}
+
+static int check_json(struct line *l, const struct codec *c, const struct json *value, bool valid)
+{
+    OWN_BY(buf_clear) struct buf bytes = {0}, text = {0};
+    struct err err = {0};
+    int status = encode(c, schema_text(l, value, SCHEMA_JSON), &bytes, &err);
+    if (!valid)
+        return status < 0 && err.code == ERR_INVALID ? 0 : FAIL(l, "accepted as %.*s", STR_ARG(hex_of(l, buf_str(&bytes))));
+    if (status < 0)
+        return FAIL(l, "refused: %s", err.text);
+    struct str expected = bytes_of(l, need_text(l, "avro_hex"));
+    if (l->why.code != 0 || same_bytes(l, "the binary form", buf_str(&bytes), expected) < 0)
+        return -1;
+    if (codec_decode_plain(c, expected, &text, &l->why) < 0)
+        return -1;
+    const struct json *back = json_parse(buf_str(&text), JSON_DUP_ERROR, 0, &l->arena, &l->why), *out = json_get(l->j, "json_out");
+    return back != NULL && same_value(back, out != NULL ? out : value) ? 0 : FAIL(l, "decoded to %.*s", STR_ARG(buf_str(&text)));
+}
+
+static int run_avro_json(struct line *l)
+{
+    const struct json *schema = json_get(l->j, "schema"), *value = json_get(l->j, "json");
+    bool valid;
+    if (schema == NULL || value == NULL)
+        return FAIL(l, "the line needs a \"schema\" and a \"json\"");
+    if (need_bool(l, "valid", &valid) < 0)
+        return -1;
+    const struct schema_source src = {.text = schema_text(l, schema, SCHEMA_AVRO)};
+    OWN_BY(schema_unrefp) struct schema *s = schema_parse(&src, &l->why);
+    struct codec *c = s != NULL ? codec_new(s, &l->why) : NULL;
+    if (c == NULL)
+        return -1;
+    int status = check_json(l, c, value, valid);
+    codec_unref(c);
+    return status;
+}
+
+/* ---- wire ---- */
 
 /* Do the members id, guid of j say what is in the frame? */
 static int same_frame(struct line *l, const struct json *j, const struct wire_frame *f)
@@ -454,6 +523,7 @@ static const struct kind {
     bool typed;
 } kinds[] = {
     {"avro-compat", run_compat, SCHEMA_AVRO, true},
+    {"avro-json", run_avro_json, SCHEMA_AVRO, true},
     {"json-compat", run_compat, SCHEMA_JSON, true},
     {"protobuf-compat", run_compat, SCHEMA_PROTOBUF, true},
     {"parse", run_parse, SCHEMA_AVRO, true},
