@@ -34,7 +34,7 @@ static void release(struct batch *b)
     free(b->topics);
 }
 
-int batch_begin(struct batch *b, struct err *err)
+int kafka_batch_begin(struct batch *b, struct err *err)
 {
     if (b->release == release) {
         drop_messages(b->owner);
@@ -117,7 +117,7 @@ static bool copy_headers(struct messages *all, const rd_kafka_message_t *m, stru
     return true;
 }
 
-int batch_take(struct batch *b, rd_kafka_message_t **m, struct err *err)
+int kafka_batch_take(struct batch *b, rd_kafka_message_t **m, struct err *err)
 {
     struct messages *all = b->owner;
     rd_kafka_message_t *mine = TAKE(*m);

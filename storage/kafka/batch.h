@@ -5,8 +5,8 @@
 #include "storage/kafka/kafka.h"
 
 /* Empties b for new messages of this engine; memory of its last use is kept. 0, or -1 on no memory. */
-int batch_begin(struct batch *b, struct err *err);
+int kafka_batch_begin(struct batch *b, struct err *err);
 /* Takes *m (NULL afterwards, also on failure). */
-int batch_take(struct batch *b, rd_kafka_message_t **m, struct err *err);
+int kafka_batch_take(struct batch *b, rd_kafka_message_t **m, struct err *err);
 
 #endif

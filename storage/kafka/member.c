@@ -299,7 +299,7 @@ int kafka_member_poll(struct member *member, struct batch *b, size_t max_records
 {
     struct kafka_member *m = (struct kafka_member *)member;
     rd_kafka_message_t *got[CHUNK];
-    if (batch_begin(b, err) < 0)
+    if (kafka_batch_begin(b, err) < 0)
         return -1;
     if (m->pending.code != 0)
         return give_error(m, err);
@@ -309,7 +309,7 @@ int kafka_member_poll(struct member *member, struct batch *b, size_t max_records
         ssize_t n = rd_kafka_consume_batch_queue(m->queue, 0, got, want);
         for (ssize_t i = 0; i < n; i++) {
             if (got[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR && status == 0) {
-                status = batch_take(b, &got[i], err);
+                status = kafka_batch_take(b, &got[i], err);
                 continue;
             }
             if (got[i]->err != RD_KAFKA_RESP_ERR_NO_ERROR)

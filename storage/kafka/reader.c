@@ -228,7 +228,7 @@ static int give_out(struct kafka_reader *r, struct batch *b, size_t max_records,
             r->position = m->offset + 1;
             r->at_end = false;
             r->first++;
-            if (batch_take(b, &m, err) < 0)
+            if (kafka_batch_take(b, &m, err) < 0)
                 return -1;
             continue;
         }
@@ -274,7 +274,7 @@ int kafka_reader_read(struct reader *reader, struct batch *b, size_t max_records
     size_t bytes = 0;
     bool eof = false, waited = false;
     int64_t deadline_ms = clock_mono_ms() + timeout_ms;
-    if (batch_begin(b, err) < 0)
+    if (kafka_batch_begin(b, err) < 0)
         return -1;
     if (r->gone.code != 0)
         return err_set(err, r->gone.code, "%s", r->gone.text);
