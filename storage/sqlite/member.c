@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "storage/sqlite/group.h"
 #include "storage/sqlite/offsets.h"
+#include "storage/sqlite/rows.h"
 #include "storage/sqlite/shelf.h"
 
 enum { POLL_BYTES = 50 << 20, AUTO_COMMIT_MS = 5000, MATCH_LIMIT = 100000 };
@@ -319,10 +320,10 @@ static int read_part(struct conn *conn, struct part *p, struct batch *b, size_t 
     uint32_t topic = 0;
     while (topic < b->ntopics && !str_eq(b->topics[topic], p->partition->topic->name))
         topic++;
-    if (topic == b->ntopics && batch_add_topic(b, p->partition->topic->name, &topic, err) < 0)
+    if (topic == b->ntopics && rows_add_topic(b, p->partition->topic->name, &topic, err) < 0)
         return -1;
     p->first = b->n;
-    if (batch_add_records(b, conn, p->partition, p->from, p->to, max_records - b->n, POLL_BYTES, topic, &p->next, err) < 0)
+    if (rows_add_records(b, conn, p->partition, p->from, p->to, max_records - b->n, POLL_BYTES, topic, &p->next, err) < 0)
         return -1;
     p->n = b->n - p->first;
     return 0;
@@ -364,7 +365,7 @@ int sqlite_member_poll(struct member *m, struct batch *b, size_t max_records, st
     struct groups *g = groups_of(c);
     struct part *parts = NULL;
     size_t n = 0;
-    if (batch_begin(b, err) < 0)
+    if (rows_begin(b, err) < 0)
         return -1;
     groups_lock(g);
     int status = begin_poll(c, err);
@@ -378,7 +379,7 @@ int sqlite_member_poll(struct member *m, struct batch *b, size_t max_records, st
         conn = shelf_take(c->s->shelf, err);
         status = conn != NULL ? 0 : -1;
     }
-    for (size_t i = 0; status == 0 && i < n && b->n < max_records && batch_bytes(b) < POLL_BYTES; i++)
+    for (size_t i = 0; status == 0 && i < n && b->n < max_records && rows_bytes(b) < POLL_BYTES; i++)
         status = read_part(conn, &parts[i], b, max_records, err);
     shelf_give(c->s->shelf, conn);
     groups_lock(g);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "storage/sqlite/rows.h"
 #include "storage/sqlite/shelf.h"
 #include "storage/sqlite/sqlite.h"
 
@@ -40,7 +41,7 @@ static int read_some(struct log_reader *r, struct batch *b, size_t max_records, 
 {
     struct conn *c = shelf_take(r->s->shelf, err);
     int64_t next = r->position;
-    int status = c == NULL ? -1 : batch_add_records(b, c, r->partition, r->position, to, max_records, max_bytes, 0, &next, err);
+    int status = c == NULL ? -1 : rows_add_records(b, c, r->partition, r->position, to, max_records, max_bytes, 0, &next, err);
     shelf_give(r->s->shelf, c);
     if (status == 0)
         r->position = next;
@@ -59,7 +60,7 @@ int sqlite_reader_read(struct reader *base, struct batch *b, size_t max_records,
     uint32_t topic;
     if (end != NULL)
         *end = false;
-    if (batch_begin(b, err) < 0 || batch_add_topic(b, p->topic->name, &topic, err) < 0)
+    if (rows_begin(b, err) < 0 || rows_add_topic(b, p->topic->name, &topic, err) < 0)
         return -1;
     for (;;) {
         if (!catalog_state(c, p, &state))

@@ -4,10 +4,11 @@
  *   file     the one file: lock, checks, creation        conn      a connection with the statements
  *   catalog  topics and partitions in memory             configs   a topic's configuration
  *   writer   the thread that commits                     produce   records into the log
- *   shelf    connections that read, rows into batches    reader    one partition, no group
+ *   shelf    connections that read                       reader    one partition, no group
  *   group    members, assignment, committed offsets      member    what a member does
  *   offsets  what groups have committed                  headers   a record's headers as one blob
- *   pen      the exclusive right to write                cleaner   compaction, retention, erasing
+ *   pen      the exclusive right to write                rows      the file's rows into batches
+ *   cleaner  compaction, retention, erasing
  *
  * Lock order: the groups' lock, then the catalogue's or the writer's; the shelf's and the cleaner's are held alone.  No I/O under any. */
 #ifndef STORAGE_SQLITE_SQLITE_H

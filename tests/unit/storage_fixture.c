@@ -21,6 +21,16 @@ void fixture_ok(int status, const char *call, const struct err *err, const char 
     _fail(file, line);
 }
 
+bool fixture_wait(int64_t until_ms, const char *what, const char *file, int line)
+{
+    if (clock_mono_ms() > until_ms) {
+        print_error("not within %d ms: %s\n", WAIT_MS, what);
+        _fail(file, line);
+    }
+    clock_sleep_ms(10);
+    return true;
+}
+
 static struct storage *open_storage(struct fixture *f, const struct storage_option *options, size_t n)
 {
     struct err err = {0};

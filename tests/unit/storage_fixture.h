@@ -61,10 +61,9 @@ size_t poll_records(struct fixture *f, struct member *m, struct record *out, siz
 void fixture_ok(int status, const char *call, const struct err *err, const char *file, int line);
 #define assert_ok(call, err) fixture_ok((call), #call, &(err), __FILE__, __LINE__)
 #define assert_str(s, text) assert_true(str_is((s), (text)))
-/* Waits until the expression is true. */
-#define WAIT_FOR(expression)                                                         \
-    for (int64_t until_ = clock_mono_ms() + WAIT_MS; !(expression); clock_sleep_ms(10)) \
-    if (clock_mono_ms() > until_)                                                    \
-    fail_msg("not within %d ms: %s", WAIT_MS, #expression)
+/* Waits until the expression is true; a statement that follows is done before each look but the first. */
+#define WAIT_FOR(expression)                                                                                    \
+    for (int64_t until_ = clock_mono_ms() + WAIT_MS; !(expression) && fixture_wait(until_, #expression, __FILE__, __LINE__);)
+bool fixture_wait(int64_t until_ms, const char *what, const char *file, int line);
 
 #endif
