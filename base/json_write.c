@@ -60,10 +60,63 @@ void json_put_i64(struct buf *out, int64_t v)
     buf_put(out, p, (size_t)(text + sizeof text - p));
 }
 
+/* m * 10^k / 2^shift to the nearest integer, halves to the even one; all within 128 bits. */
+static uint64_t scaled(uint64_t m, unsigned __int128 ten_k, int shift)
+{
+    unsigned __int128 exact = ten_k * m, rest = exact & (((unsigned __int128)1 << shift) - 1), half = (unsigned __int128)1 << (shift - 1);
+    uint64_t c = (uint64_t)(exact >> shift);
+    return c + (rest > half || (rest == half && (c & 1)));
+}
+
+/* Does digits * 10^-k read back as m / 2^shift?  Its distance must be at most half of that to the next double. */
+static bool reads_back(uint64_t digits, uint64_t m, unsigned __int128 ten_k, int shift)
+{
+    unsigned __int128 decimal = (unsigned __int128)digits << shift, exact = ten_k * m;
+    unsigned __int128 off = decimal > exact ? decimal - exact : exact - decimal;
+    if (m == (uint64_t)1 << 52 && decimal < exact) /* below a power of two doubles stand twice as close */
+        off *= 2;
+    return 2 * off < ten_k || (2 * off == ten_k && (m & 1) == 0);
+}
+
+/* shortest_digits for 1e-5 <= v < 1e15, in integers: v is m / 2^shift, and 15, 16 or 17 digits of it fit 64 bits. */
+static int middle_digits(double v, char digits[20], int *exponent)
+{
+    static const double limits[] = {1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    uint64_t bits, c;
+    memcpy(&bits, &v, sizeof bits);
+    const uint64_t m = (bits & (((uint64_t)1 << 52) - 1)) | (uint64_t)1 << 52;
+    const int shift = 1075 - (int)(bits >> 52);
+    int e = -4; /* v < 10^e */
+    while (v >= limits[e + 5])
+        e++;
+    unsigned __int128 ten_k = 1;
+    for (int k = 15 - e; k > 0; k--)
+        ten_k *= 10;
+    int n = 15;
+    for (;; n++, ten_k *= 10) {
+        c = scaled(m, ten_k, shift);
+        if (n == 17 || reads_back(c, m, ten_k, shift))
+            break;
+    }
+    static const uint64_t full[] = {1000000000000000, 10000000000000000, 100000000000000000};
+    if (c == full[n - 15]) /* rounded up to a power of ten */
+        e++;
+    while (c % 10 == 0)
+        c /= 10;
+    char text[24], *p = text + sizeof text;
+    for (; c != 0; c /= 10)
+        *--p = (char)('0' + c % 10);
+    *exponent = e;
+    memcpy(digits, p, (size_t)(text + sizeof text - p));
+    return (int)(text + sizeof text - p);
+}
+
 /* The fewest significant digits that read back as v (positive, finite, not 0); *exponent: value = 0.d1d2d3... * 10^exponent. */
 static int shortest_digits(double v, char digits[20], int *exponent)
 {
     char text[40];
+    if (v >= 1e-5 && v < 1e15)
+        return middle_digits(v, digits, exponent);
     for (int precision = 14;; precision++) {
         snprintf(text, sizeof text, "%.*e", precision, v);
         int n = 0;
