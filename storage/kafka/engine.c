@@ -30,7 +30,7 @@ static void close_all(struct storage *s)
     struct kafka *k = (struct kafka *)s;
     producer_free(k->producer);
     readers_free(k->readers);
-    watch_free(k->watch);
+    kafka_watch_free(k->watch);
     alters_free(k->alters);
     if (k->committed != NULL)
         rd_kafka_destroy(k->committed);
@@ -50,12 +50,12 @@ static struct storage *open_all(const char *where, const struct storage_option *
     }
     k->base.engine = &kafka_engine;
     if (options_read(&k->options, where, options, n, err) == 0) {
-        k->health = health_new(watch_kick, k);
+        k->health = health_new(kafka_watch_kick, k);
         k->alters = alters_new();
         if (k->health == NULL || k->alters == NULL)
             err_nomem(err);
         else if ((k->admin = asking_handle(k, "read_uncommitted", err)) != NULL &&
-                 (k->committed = asking_handle(k, "read_committed", err)) != NULL && (k->watch = watch_new(k, err)) != NULL &&
+                 (k->committed = asking_handle(k, "read_committed", err)) != NULL && (k->watch = kafka_watch_new(k, err)) != NULL &&
                  (k->readers = readers_new(k, err)) != NULL && (k->producer = producer_new(k, err)) != NULL)
             return &k->base;
     }

@@ -140,7 +140,7 @@ struct pattern *pattern_new(struct kafka *k, rd_kafka_t *rk, struct str expressi
     } /* else the cluster is away: the watch looks as soon as it is back */
     free(all.p);
     arena_clear(&all.arena);
-    watch_add(k->watch, &p->looker);
+    kafka_watch_add(k->watch, &p->looker);
     if (status < 0) {
         pattern_free(p);
         return NULL;
@@ -152,7 +152,7 @@ void pattern_free(struct pattern *p)
 {
     if (p == NULL)
         return;
-    watch_remove(p->k->watch, &p->looker);
+    kafka_watch_remove(p->k->watch, &p->looker);
     pcre2_match_context_free(p->limits);
     pcre2_match_data_free(p->match);
     pcre2_code_free(p->code);

@@ -28,7 +28,7 @@ struct watch {
     size_t nbrokers;
 };
 
-void watch_kick(void *ctx)
+void kafka_watch_kick(void *ctx)
 {
     struct watch *w = ((struct kafka *)ctx)->watch;
     if (w == NULL)
@@ -42,7 +42,7 @@ void watch_kick(void *ctx)
 /* The admin handle has an error event waiting. */
 static void on_event(rd_kafka_t *rk, void *ctx)
 {
-    watch_kick(ctx);
+    kafka_watch_kick(ctx);
 }
 
 static int by_id(const void *a, const void *b)
@@ -180,7 +180,7 @@ static void *watch(void *arg)
     }
 }
 
-struct watch *watch_new(struct kafka *k, struct err *err)
+struct watch *kafka_watch_new(struct kafka *k, struct err *err)
 {
     struct watch *w = calloc(1, sizeof *w);
     if (w == NULL) {
@@ -208,7 +208,7 @@ struct watch *watch_new(struct kafka *k, struct err *err)
     return w;
 }
 
-void watch_free(struct watch *w)
+void kafka_watch_free(struct watch *w)
 {
     if (w == NULL)
         return;
@@ -228,17 +228,17 @@ void watch_free(struct watch *w)
     free(w);
 }
 
-void watch_add(struct watch *w, struct looker *l)
+void kafka_watch_add(struct watch *w, struct looker *l)
 {
     pthread_mutex_lock(&w->look_lock);
     l->next = w->lookers;
     w->lookers = l;
     pthread_mutex_unlock(&w->look_lock);
     atomic_fetch_add(&w->nlookers, 1);
-    watch_kick(w->k);
+    kafka_watch_kick(w->k);
 }
 
-void watch_remove(struct watch *w, struct looker *l)
+void kafka_watch_remove(struct watch *w, struct looker *l)
 {
     pthread_mutex_lock(&w->look_lock);
     for (struct looker **at = &w->lookers; *at != NULL; at = &(*at)->next)

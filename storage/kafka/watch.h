@@ -8,20 +8,20 @@
 
 struct watch;
 
-/* k->admin and k->health must be there already: watch_kick is health's kick. */
-struct watch *watch_new(struct kafka *k, struct err *err);
-void watch_free(struct watch *w);
+/* k->admin and k->health must be there already: kafka_watch_kick is health's kick. */
+struct watch *kafka_watch_new(struct kafka *k, struct err *err);
+void kafka_watch_free(struct watch *w);
 /* Ask now.  ctx is a struct kafka whose watch may still be NULL. Any thread, returns at once. */
-void watch_kick(void *ctx);
+void kafka_watch_kick(void *ctx);
 
 /* Topic names that somebody wants to hear about: look(ctx, names, n) is called with all of them (not the internal ones, sorted) every two seconds,
- * by the watch's thread, no two at once.  After watch_remove returns it is not called any more. */
+ * by the watch's thread, no two at once.  After kafka_watch_remove returns it is not called any more. */
 struct looker {
     void (*look)(void *ctx, const struct str *names, size_t n);
     void *ctx;
     struct looker *next; /* the watch's */
 };
-void watch_add(struct watch *w, struct looker *l);
-void watch_remove(struct watch *w, struct looker *l);
+void kafka_watch_add(struct watch *w, struct looker *l);
+void kafka_watch_remove(struct watch *w, struct looker *l);
 
 #endif
