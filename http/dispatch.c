@@ -137,13 +137,13 @@ static bool wait_for_reply(struct request *req)
     if (atomic_load(&req->phase) == PHASE_FINISHED)
         return true;
     int running = PHASE_RUNNING;
-    struct watch *watch = req->loop->server->watch;
+    struct lookout *lookout = req->loop->server->lookout;
     MHD_suspend_connection(req->connection);
     req->waiting.fd = req->fd;
-    watch_begin(watch, &req->waiting);
+    lookout_begin(lookout, &req->waiting);
     /* From a successful exchange on the request is the finisher's; if it was faster, resuming is left to us. */
     if (!atomic_compare_exchange_strong(&req->phase, &running, PHASE_WAITING))
-        watch_end(watch, &req->waiting);
+        lookout_end(lookout, &req->waiting);
     return false;
 }
 

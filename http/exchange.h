@@ -13,7 +13,7 @@
 #include "http/intake.h"
 #include "http/router.h"
 #include "http/server.h"
-#include "http/watch.h"
+#include "http/lookout.h"
 
 enum { REQUEST_ID_MAX = 128, REPLY_FIELDS_MAX = 12, REPLY_FIELDS_BYTES = 1280 };
 
@@ -85,7 +85,7 @@ struct server {
     unsigned idle_s;
     struct router *router;
     struct intake_limits limits;
-    struct watch *watch;
+    struct lookout *lookout;
     struct loop *loops;
     int nloops;
     _Atomic int state;

@@ -122,5 +122,5 @@ void reply_finish(struct reply *reply)
     struct request *req = reply->request;
     /* While the handler runs, its thread sees FINISHED and goes on; once it has suspended the connection, we resume it. */
     if (atomic_exchange(&req->phase, PHASE_FINISHED) == PHASE_WAITING)
-        watch_end(req->loop->server->watch, &req->waiting);
+        lookout_end(req->loop->server->lookout, &req->waiting);
 }

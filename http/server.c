@@ -115,7 +115,7 @@ static void close_gently(struct request *req)
     if (fd < 0)
         return;
     shutdown(fd, SHUT_WR);
-    watch_take_socket(s->watch, fd);
+    lookout_take_socket(s->lookout, fd);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_ctx, enum MHD_ConnectionNotificationCode code)
@@ -205,7 +205,7 @@ static void free_server(struct server *s)
         free(loop->by_fd);
         free(loop->scratch);
     }
-    watch_free(s->watch);
+    lookout_free(s->lookout);
     if (s->listen_fd >= 0)
         close(s->listen_fd);
     router_free(s->router);
@@ -217,7 +217,7 @@ static void free_server(struct server *s)
 static int start(struct server *s, struct err *err)
 {
     if ((s->router = router_new(s->service, err)) == NULL || start_listening(s, err) < 0 ||
-        (s->watch = watch_new(dispatch_resume, err)) == NULL)
+        (s->lookout = lookout_new(dispatch_resume, err)) == NULL)
         return -1;
     if ((s->loops = calloc((size_t)s->options.threads, sizeof *s->loops)) == NULL)
         return err_nomem(err);
@@ -284,7 +284,7 @@ static void wait_handlers(struct server *s)
     for (int i = 0; i < s->nloops; i++)
         while (atomic_load(&s->loops[i].in_handler) != 0)
             clock_sleep_ms(1);
-    while (watch_count(s->watch) > 0)
+    while (lookout_count(s->lookout) > 0)
         clock_sleep_ms(1);
 }
 
@@ -298,7 +298,7 @@ void server_stop(struct server *s, int64_t drain_ms)
     wait_idle(s, drain_ms);
     long left = count_active(s);
     atomic_store(&s->state, SERVER_CLOSES);
-    watch_hurry_all(s->watch);
+    lookout_hurry_all(s->lookout);
     wait_handlers(s);
     if (left > 0) {
         wait_idle(s, SEND_MS);

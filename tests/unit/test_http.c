@@ -458,7 +458,7 @@ static void answers_head_without_body(void **state)
     assert_field(&a, "Content-Length", "54");
     a = client_read(&c, true, 5000);
     assert_int_equal(a.status, 404);
-    assert_field(&a, "Content-Length", "51");
+    assert_field(&a, "Content-Length", "49");
     a = client_read(&c, true, 5000);
     assert_field(&a, "Content-Length", "5242880");
     client_send(&c, STR(GET("/echo/y")));

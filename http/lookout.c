@@ -1,4 +1,4 @@
-#include "http/watch.h"
+#include "http/lookout.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,7 +24,7 @@ struct lingering {
     int64_t until_ms;
 };
 
-struct watch {
+struct lookout {
     void (*resume)(struct waiting *x); /* fixed */
     pthread_t thread;                  /* fixed */
     int wake_fd;                       /* fixed */
@@ -64,22 +64,22 @@ static void list_remove(struct waiting *x)
     x->next->prev = x->prev;
 }
 
-static void wake(struct watch *w)
+static void wake(struct lookout *w)
 {
     const uint64_t one = 1;
     if (write(w->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-        log_error("http.watch", "error=%d", errno);
+        log_error("http.lookout", "error=%d", errno);
 }
 
 /* With the lock held: the thread must look again, if it sleeps without a time limit. */
-static void wake_if_asleep(struct watch *w)
+static void wake_if_asleep(struct lookout *w)
 {
     if (w->asleep)
         wake(w);
     w->asleep = false;
 }
 
-void watch_begin(struct watch *w, struct waiting *x)
+void lookout_begin(struct lookout *w, struct waiting *x)
 {
     x->since_ms = clock_mono_ms();
     x->slot = -1;
@@ -94,13 +94,13 @@ void watch_begin(struct watch *w, struct waiting *x)
     pthread_mutex_unlock(&w->lock);
 }
 
-static void finish(struct watch *w, struct waiting *x)
+static void finish(struct lookout *w, struct waiting *x)
 {
     w->resume(x);
     atomic_fetch_sub(&w->count, 1); /* last: who waits for 0 frees what we used */
 }
 
-void watch_end(struct watch *w, struct waiting *x)
+void lookout_end(struct lookout *w, struct waiting *x)
 {
     pthread_mutex_lock(&w->lock);
     bool telling = x->telling;
@@ -113,7 +113,7 @@ void watch_end(struct watch *w, struct waiting *x)
         finish(w, x);
 }
 
-long watch_count(struct watch *w)
+long lookout_count(struct lookout *w)
 {
     return atomic_load(&w->count);
 }
@@ -127,7 +127,7 @@ static void move_all(struct list *from, struct list *to)
     }
 }
 
-void watch_hurry_all(struct watch *w)
+void lookout_hurry_all(struct lookout *w)
 {
     pthread_mutex_lock(&w->lock);
     w->hurry = true;
@@ -136,7 +136,7 @@ void watch_hurry_all(struct watch *w)
     wake(w);
 }
 
-void watch_take_socket(struct watch *w, int fd)
+void lookout_take_socket(struct lookout *w, int fd)
 {
     pthread_mutex_lock(&w->lock);
     bool room = w->nlingering < LINGERING_MAX && !w->ending;
@@ -150,7 +150,7 @@ void watch_take_socket(struct watch *w, int fd)
 }
 
 /* Lock held; it is let go while on_gone runs. */
-static void tell_gone(struct watch *w)
+static void tell_gone(struct lookout *w)
 {
     while (!list_empty(&w->gone)) {
         struct waiting *x = w->gone.head.next;
@@ -173,7 +173,7 @@ static void tell_gone(struct watch *w)
 }
 
 /* Lock held. Fills fds: the wake-up, the lingering, the requests that wait long enough. Returns their number. */
-static size_t gather(struct watch *w, int64_t now_ms)
+static size_t gather(struct lookout *w, int64_t now_ms)
 {
     size_t n = 0, need = 1 + LINGERING_MAX + (size_t)atomic_load(&w->count);
     if (w->cap < need) {
@@ -196,7 +196,7 @@ static size_t gather(struct watch *w, int64_t now_ms)
 }
 
 /* Lock held. Only requests that still wait are looked at: their sockets are open, and the slots are theirs. */
-static void sort_out_gone(struct watch *w)
+static void sort_out_gone(struct lookout *w)
 {
     for (struct waiting *x = w->quiet.head.next, *next; x != &w->quiet.head; x = next) {
         next = x->next;
@@ -219,7 +219,7 @@ static bool drained(int fd)
 }
 
 /* Lock held. */
-static void drain_lingering(struct watch *w, int64_t now_ms)
+static void drain_lingering(struct lookout *w, int64_t now_ms)
 {
     for (size_t i = 0; i < w->nlingering;) {
         struct lingering *l = &w->lingering[i];
@@ -234,7 +234,7 @@ static void drain_lingering(struct watch *w, int64_t now_ms)
 
 static void *run(void *arg)
 {
-    struct watch *w = arg;
+    struct lookout *w = arg;
     pthread_mutex_lock(&w->lock);
     while (!w->ending) {
         size_t n = gather(w, clock_mono_ms());
@@ -244,7 +244,7 @@ static void *run(void *arg)
         int ready = poll(w->fds, n, wait_ms);
         uint64_t drop;
         if (ready > 0 && w->fds[0].revents != 0 && read(w->wake_fd, &drop, sizeof drop) < 0 && errno != EAGAIN)
-            log_error("http.watch", "error=%d", errno);
+            log_error("http.lookout", "error=%d", errno);
         pthread_mutex_lock(&w->lock);
         w->asleep = false;
         if (ready > 0)
@@ -257,9 +257,9 @@ static void *run(void *arg)
     return NULL;
 }
 
-struct watch *watch_new(void (*resume)(struct waiting *x), struct err *err)
+struct lookout *lookout_new(void (*resume)(struct waiting *x), struct err *err)
 {
-    struct watch *w = calloc(1, sizeof *w);
+    struct lookout *w = calloc(1, sizeof *w);
     struct pollfd *fds = calloc(1 + LINGERING_MAX, sizeof *fds);
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w == NULL || fds == NULL || fd < 0) {
@@ -287,11 +287,11 @@ struct watch *watch_new(void (*resume)(struct waiting *x), struct err *err)
         free(w);
         return NULL;
     }
-    pthread_setname_np(w->thread, "http-watch");
+    pthread_setname_np(w->thread, "http-lookout");
     return w;
 }
 
-void watch_free(struct watch *w)
+void lookout_free(struct lookout *w)
 {
     if (w == NULL)
         return;
