@@ -278,6 +278,37 @@ static struct result *remember(struct walk *w, const struct avro_node *r, const 
     return NULL;
 }
 
+/* The one writer field that f reads, NULL if there is none. A second match, even of the same field by name and alias, ends the walk: the
+ * reference throws. */
+static int match_field(struct walk *w, const struct avro_field *f, const struct avro_node *wr, const struct avro_field **out)
+{
+    int at = avro_find_field(wr, f->name);
+    for (uint32_t i = 0; i < f->naliases; i++) {
+        if (take_step(w) < 0)
+            return -1;
+        int other = avro_find_field(wr, f->aliases[i]);
+        if (other >= 0 && at >= 0) {
+            w->ambiguous = f;
+            w->ambiguous_writer = wr;
+            return -1;
+        }
+        if (other >= 0)
+            at = other;
+    }
+    *out = at >= 0 ? &wr->fields[at] : NULL;
+    return take_step(w);
+}
+
+/* A match that is not unique ends the walk even where names differ. */
+static int check_matches(struct walk *w, const struct avro_node *r, const struct avro_node *wr)
+{
+    const struct avro_field *match;
+    for (uint32_t i = 0; i < r->n; i++)
+        if (r->fields[i].naliases > 0 && match_field(w, &r->fields[i], wr, &match) < 0)
+            return -1;
+    return 0;
+}
+
 /* Begins to compare two nodes: is done with them at once, or puts a frame on top. What stops r from reading wr is, in the end, added to `to`.
  * aside: for a reader's union that only wants to know whether there is anything. -1: the walk is over. */
 static int compare(struct walk *w, const struct avro_node *r, const struct avro_node *wr, const struct step *path, struct result *to, bool aside)
@@ -313,32 +344,13 @@ static int compare(struct walk *w, const struct avro_node *r, const struct avro_
     case AVRO_T_RECORD:
         if (!aside || names_match(r, wr))
             return check_names(w, r, wr, path, result) < 0 ? -1 : push(w, FIELDS, result, path, to);
+        if (check_matches(w, r, wr) < 0)
+            return -1;
         *result = (struct result){.pair = result->pair, .named = true, .first = &w->no, .last = &w->no};
         to->first = to->last = &w->no;
         return 0;
     default: return push(w, ITEMS, result, path, to);
     }
-}
-
-/* The one writer field that f reads, NULL if there is none. A second match, even of the same field by name and alias, ends the walk: the
- * reference throws. */
-static int match_field(struct walk *w, const struct avro_field *f, const struct avro_node *wr, const struct avro_field **out)
-{
-    int at = avro_find_field(wr, f->name);
-    for (uint32_t i = 0; i < f->naliases; i++) {
-        if (take_step(w) < 0)
-            return -1;
-        int other = avro_find_field(wr, f->aliases[i]);
-        if (other >= 0 && at >= 0) {
-            w->ambiguous = f;
-            w->ambiguous_writer = wr;
-            return -1;
-        }
-        if (other >= 0)
-            at = other;
-    }
-    *out = at >= 0 ? &wr->fields[at] : NULL;
-    return take_step(w);
 }
 
 static int next_field(struct walk *w, struct frame *f)

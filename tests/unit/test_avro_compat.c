@@ -49,6 +49,8 @@ static const struct { const char *why, *reader, *writer, *findings; } cases[] = 
      "  Unexpected exception during compatibility check: reader field a matches more than one field of writer record R, by its name and its aliases\n"},
     {"one field by name and by alias", REC("R", "{\"name\":\"a\",\"type\":\"int\",\"aliases\":[\"a\"]}"), REC("R", F("a", "\"int\"")),
      "  Unexpected exception during compatibility check: reader field a matches more than one field of writer record R, by its name and its aliases\n"},
+    {"in a branch of another name too", "[" REC("S", "{\"name\":\"a\",\"type\":\"int\",\"aliases\":[\"b\"]}") "," REC("R", F("a", "\"int\"")) "]", REC("R", F("a", "\"int\"") "," F("b", "\"int\"")),
+     "  Unexpected exception during compatibility check: reader field a matches more than one field of writer record R, by its name and its aliases\n"},
     {"a written union, branch by branch", REC("R", F("a", "{\"type\":\"map\",\"values\":\"long\"}")), REC("R", F("a", "[{\"type\":\"map\",\"values\":\"string\"},\"null\",\"long\"]")),
      "TYPE_MISMATCH /fields/0/type/0/values reader type: LONG not compatible with writer type: STRING\n"
      "TYPE_MISMATCH /fields/0/type/1 reader type: MAP not compatible with writer type: NULL\n"
