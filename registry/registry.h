@@ -12,6 +12,8 @@ struct registry_conf;
 extern const struct conf_table registry_conf_table;
 struct registry_conf *registry_conf_new(void); /* with defaults; NULL on no memory */
 void registry_conf_free(struct registry_conf *c);
+/* What no single key can tell: -1 with err naming the key and what would be right. */
+int registry_conf_check(const struct registry_conf *c, struct err *err);
 
 struct registry;
 /* Starts the fold and pen threads and returns at once: until the log was read to its end, answers are 503 with Retry-After (registry_ready says so).
