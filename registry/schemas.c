@@ -90,7 +90,7 @@ static int id_of(const struct request *req, int32_t *id, struct err *err)
 /* The content and the holder to show, under the read lock: that of ?subject= where it holds the id. NULL with 40403. */
 static const struct content *find_id(struct registry *r, struct request *req, const struct version **holder, struct err *err)
 {
-    int32_t id;
+    int32_t id = 0;
     if (id_of(req, &id, err) < 0)
         return NULL;
     struct str asked = request_query(req, "subject");
