@@ -1,6 +1,6 @@
 /* registry/configs.c - configuration, global and of one subject (registry-api.md 1.6, 2.7). */
 #include "registry/core.h"
-#include "registry/writer.h"
+#include "registry/scribe.h"
 
 struct configuring {
     struct str entry; /* "" for the global one */
@@ -119,7 +119,7 @@ static int start(struct registry *r, struct request *req, struct reply *reply, s
                 subject_check_entry(entry, err) < 0))
         return -1;
     *job = (struct job){.req = req, .reply = reply, .decide = decide_config, .input = in, .alone = true};
-    return writer_add(r->writer, job, err);
+    return scribe_add(r->scribe, job, err);
 }
 
 static struct str entry_of(struct request *req)

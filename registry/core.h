@@ -13,7 +13,7 @@
 #include "registry/settings.h"
 #include "registry/state.h"
 
-struct writer;
+struct scribe;
 
 /* Everything is fixed after registry_new; what is behind the pointers guards itself. */
 struct registry {
@@ -25,7 +25,7 @@ struct registry {
     struct parsed *parsed;
     struct seen *seen;
     struct pool *pool; /* for what takes long and needs no pen */
-    struct writer *writer;
+    struct scribe *scribe;
     struct service service;
     bool types[3]; /* by enum schema_type: can it be parsed? */
 };

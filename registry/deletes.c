@@ -1,6 +1,6 @@
 /* registry/deletes.c - deleting subjects and versions, softly and for good (registry-api.md 2.5). */
 #include "registry/core.h"
-#include "registry/writer.h"
+#include "registry/scribe.h"
 
 struct deleting {
     struct str subject;
@@ -135,7 +135,7 @@ static int start(struct registry *r, struct request *req, struct reply *reply, j
     if (in->subject.p == NULL || (one && request_version(req, &in->version, err) < 0))
         return -1;
     *job = (struct job){.req = req, .reply = reply, .decide = decide, .input = in, .alone = true};
-    return writer_add(r->writer, job, err);
+    return scribe_add(r->scribe, job, err);
 }
 
 int delete_version(void *arg, struct request *req, struct reply *reply, struct err *err)

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/own.h"
 
-enum { BATCH_RECORDS = 500, BATCH_BYTES = 1 << 20, LIVE_CHUNK = 64, READ_MS = 1000, RETRY_MS = 300 };
+enum { BATCH_RECORDS = 500, BATCH_BYTES = 1 << 20, LIVE_CHUNK = 64, READ_MS = 1000, REPLAY_READ_MS = 20, RETRY_MS = 300 };
 
 struct fold {
     struct storage *storage;
@@ -49,7 +49,7 @@ static int create_topic(struct fold *f, const struct cluster *cluster, struct er
     struct err why = {0};
     if (storage_create_topic(f->storage, &spec, &why) < 0)
         return why.code == STORE_TOPIC_EXISTS ? 0 : err_set(err, why.code, "%s", why.text); /* another node was faster */
-    if (replicas < f->conf->replication_factor)
+    if (replicas < f->conf->replication_factor && strcmp(storage_engine(f->storage), "kafka") == 0)
         log_warn("schemas.few_replicas", "topic=%s replicas=%d wanted=%d", f->conf->topic, (int)replicas, (int)f->conf->replication_factor);
     log_info("schemas.created", "topic=%s replicas=%d", f->conf->topic, (int)replicas);
     return 0;
@@ -191,7 +191,7 @@ static int follow(struct fold *f, struct arena *a, struct err *err)
     int rc = 0;
     while (!atomic_load(&f->stopping)) {
         bool end = false;
-        if ((rc = reader_read(r, &b, BATCH_RECORDS, BATCH_BYTES, READ_MS, &end, err)) < 0)
+        if ((rc = reader_read(r, &b, BATCH_RECORDS, BATCH_BYTES, atomic_load(&f->started) ? READ_MS : REPLAY_READ_MS, &end, err)) < 0)
             break;
         if (b.n != 0 && apply_batch(f, &b, a, &met, err) < 0) {
             rc = -2;

@@ -1,6 +1,6 @@
 /* registry/modes.c - modes, global and of one subject (registry-api.md 2.9). */
 #include "registry/core.h"
-#include "registry/writer.h"
+#include "registry/scribe.h"
 
 struct moding {
     struct str entry; /* "" for the global one */
@@ -180,7 +180,7 @@ static int start(struct registry *r, struct request *req, struct reply *reply, s
     if (put && read_put(r, req, in, err) < 0)
         return -1;
     *job = (struct job){.req = req, .reply = reply, .decide = decide_mode, .input = in, .alone = true};
-    return writer_add(r->writer, job, err);
+    return scribe_add(r->scribe, job, err);
 }
 
 static struct str entry_of(struct request *req)

@@ -2,7 +2,7 @@
 #ifndef REGISTRY_PLAN_H
 #define REGISTRY_PLAN_H
 
-#include "registry/writer.h"
+#include "registry/scribe.h"
 
 struct plan {
     struct arena arena;

@@ -1,7 +1,7 @@
 /* registry/register.c - looking a schema up and registering it (registry-api.md 2.3, 2.4). */
 #include "registry/answer.h"
 #include "registry/core.h"
-#include "registry/writer.h"
+#include "registry/scribe.h"
 
 #include "base/own.h"
 
@@ -176,6 +176,8 @@ static int refuse_mode(struct str subject, const char *what, struct err *err)
     struct str context = subject_context(subject);
     if (str_is(context, "."))
         context = STR("");
+    if (subject.n == 0)
+        subject = STR("null"); /* the global entry has no subject */
     return err_set(err, REG_NOT_PERMITTED, "Subject %.*s in context %.*s is %s", STR_ARG(subject), STR_ARG(context), what);
 }
 
@@ -468,7 +470,7 @@ static int register_slowly(void *arg, struct request *req, struct reply *reply, 
         }
     }
     *job = (struct job){.req = req, .reply = reply, .decide = decide_register, .input = in, .clear = registering_clear};
-    int rc = writer_add(r->writer, job, err);
+    int rc = scribe_add(r->scribe, job, err);
     if (rc < 0)
         registering_clear(in);
     return rc;

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "registry/writer.h"
+#include "registry/scribe.h"
 
 enum { POOL_THREADS = 2, POOL_WAITING = 10000, PARSED_BYTES = 4 << 20 };
 
@@ -40,7 +40,7 @@ static int build(struct registry *r, struct err *err)
     if (r->state == NULL || r->parsed == NULL || r->seen == NULL)
         return err_nomem(err);
     if ((r->pool = pool_new("registry", POOL_THREADS, POOL_WAITING, err)) == NULL ||
-        (r->fold = fold_new(r->storage, r->conf, r->state, err)) == NULL || (r->writer = writer_new(r, err)) == NULL)
+        (r->fold = fold_new(r->storage, r->conf, r->state, err)) == NULL || (r->scribe = scribe_new(r, err)) == NULL)
         return -1;
     return 0;
 }
@@ -85,7 +85,7 @@ void registry_free(struct registry *r)
     pool_free(r->pool); /* its jobs may still add writes */
     if (r->fold != NULL)
         fold_hurry(r->fold);
-    writer_free(r->writer);
+    scribe_free(r->scribe);
     fold_free(r->fold);
     state_free(r->state);
     parsed_free(r->parsed);

@@ -1,4 +1,4 @@
-#include "registry/writer.h"
+#include "registry/scribe.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ struct queue {
     size_t n;
 };
 
-struct writer {
+struct scribe {
     struct registry *r;
     struct str pen_name; /* owned */
     pthread_t thread;
@@ -109,7 +109,7 @@ static void client_gone(void *job)
     atomic_store(&((struct job *)job)->gone, true);
 }
 
-int writer_add(struct writer *w, struct job *job, struct err *err)
+int scribe_add(struct scribe *w, struct job *job, struct err *err)
 {
     job->deadline_ms = clock_mono_ms() + w->r->conf->timeout_ms;
     request_on_gone(job->req, client_gone, job);
@@ -144,7 +144,7 @@ static void drop_late(struct queue *jobs, const struct err *why)
 }
 
 /* Lets each job decide; those that must wait go to later. */
-static void decide_all(struct writer *w, struct queue *jobs, struct plan *plan, struct queue *later)
+static void decide_all(struct scribe *w, struct queue *jobs, struct plan *plan, struct queue *later)
 {
     struct queue decided;
     bool alone = false;
@@ -181,14 +181,14 @@ static int64_t last_deadline(const struct queue *jobs)
     return latest;
 }
 
-static void lose_pen(struct writer *w)
+static void lose_pen(struct scribe *w)
 {
     pen_free(w->pen);
     w->pen = NULL;
 }
 
 /* Takes the pen and reads to the end. */
-static int take_pen(struct writer *w, int64_t deadline_ms, struct err *err)
+static int take_pen(struct scribe *w, int64_t deadline_ms, struct err *err)
 {
     int64_t left = deadline_ms - clock_mono_ms(), end = 0, began = clock_mono_us();
     if (left <= 0)
@@ -205,7 +205,7 @@ static int take_pen(struct writer *w, int64_t deadline_ms, struct err *err)
 }
 
 /* Somebody else took the pen: let them write before we take it back, or neither gets anything done. */
-static void wait_turn(struct writer *w)
+static void wait_turn(struct scribe *w)
 {
     w->random = w->random * 1103515245u + 12345u;
     int most = 20 << (w->fenced_in_row < 4 ? w->fenced_in_row : 4);
@@ -214,7 +214,7 @@ static void wait_turn(struct writer *w)
 }
 
 /* Was the state complete when the jobs decided? 1 yes, 0 it is now (decide again), -1 with err. */
-static int check_fresh(struct writer *w, int64_t decided_at, int64_t deadline_ms, struct err *err)
+static int check_fresh(struct scribe *w, int64_t decided_at, int64_t deadline_ms, struct err *err)
 {
     int64_t low, high, patience_ms = clock_mono_ms() + STUCK_MS;
     struct err why = {0};
@@ -230,7 +230,7 @@ static int check_fresh(struct writer *w, int64_t decided_at, int64_t deadline_ms
 }
 
 /* Writes the plan. 1 committed and applied; 0 nothing was written, decide again; -1 with err: ERR_TOO_BIG, or answer with it. */
-static int write_plan(struct writer *w, struct plan *plan, int64_t deadline_ms, struct err *err)
+static int write_plan(struct scribe *w, struct plan *plan, int64_t deadline_ms, struct err *err)
 {
     struct fold_mark mark = fold_next_mark(w->r->fold);
     const struct header header = {STR(FOLD_MARK_HEADER), str_n(mark.bytes, sizeof mark.bytes)};
@@ -264,10 +264,10 @@ static int write_plan(struct writer *w, struct plan *plan, int64_t deadline_ms, 
     return fold_met_mark(w->r->fold, &mark);
 }
 
-static void serve(struct writer *w, struct queue *jobs);
+static void serve(struct scribe *w, struct queue *jobs);
 
 /* One of several jobs has a record that is too large: each goes alone, so that only that one fails. */
-static void serve_one_by_one(struct writer *w, struct queue *jobs)
+static void serve_one_by_one(struct scribe *w, struct queue *jobs)
 {
     if (jobs->n == 1) {
         fail_all(jobs, REG_TOO_LARGE, "the schema is too large to be stored: its record is over the topic's max.message.bytes");
@@ -282,7 +282,7 @@ static void serve_one_by_one(struct writer *w, struct queue *jobs)
 }
 
 /* One try. true: the jobs are answered or failed; what must wait is in later. */
-static bool try_batch(struct writer *w, struct queue *jobs, struct queue *later, struct err *err)
+static bool try_batch(struct scribe *w, struct queue *jobs, struct queue *later, struct err *err)
 {
     OWN_BY(plan_clear) struct plan plan = {0};
     int64_t deadline_ms = last_deadline(jobs), decided_at = fold_position(w->r->fold);
@@ -308,7 +308,7 @@ static bool try_batch(struct writer *w, struct queue *jobs, struct queue *later,
     return rc == 1;
 }
 
-static void serve(struct writer *w, struct queue *jobs)
+static void serve(struct scribe *w, struct queue *jobs)
 {
     struct err why = {0};
     struct queue later;
@@ -328,7 +328,7 @@ static void serve(struct writer *w, struct queue *jobs)
 
 static void *run(void *arg)
 {
-    struct writer *w = arg;
+    struct scribe *w = arg;
     for (;;) {
         struct queue jobs;
         queue_init(&jobs);
@@ -348,9 +348,9 @@ static void *run(void *arg)
     }
 }
 
-struct writer *writer_new(struct registry *r, struct err *err)
+struct scribe *scribe_new(struct registry *r, struct err *err)
 {
-    struct writer *w = calloc(1, sizeof *w);
+    struct scribe *w = calloc(1, sizeof *w);
     OWN_BY(buf_clear) struct buf name = {0};
     buf_printf(&name, "muir-%s-%s", r->conf->group_id, r->conf->topic);
     if (w == NULL || name.failed) {
@@ -375,7 +375,7 @@ struct writer *writer_new(struct registry *r, struct err *err)
     return w;
 }
 
-void writer_free(struct writer *w)
+void scribe_free(struct scribe *w)
 {
     if (w == NULL)
         return;

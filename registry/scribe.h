@@ -1,4 +1,4 @@
-/* registry/writer.h - the one thread of this process that writes _schemas, holding the pen (design.md 5).
+/* registry/scribe.h - the one thread of this process that writes _schemas, holding the pen (design.md 5).
  *
  *  (1) A request that writes is a job. The thread takes all waiting jobs, lets each decide on the state, writes what they decided in one
  *      transaction, waits until the fold has applied it, and answers.
@@ -6,8 +6,8 @@
  *      committed (so nobody else wrote), or the log was read to its end after the job came.
  *  (3) After a fenced transaction everything is decided anew; after one of unknown outcome the fold tells whether it was committed.
  * Any thread may add; decide runs on the writer's thread only. */
-#ifndef REGISTRY_WRITER_H
-#define REGISTRY_WRITER_H
+#ifndef REGISTRY_SCRIBE_H
+#define REGISTRY_SCRIBE_H
 
 #include "registry/core.h"
 
@@ -37,11 +37,11 @@ struct job {
     struct buf body;
 };
 
-struct writer *writer_new(struct registry *r, struct err *err);
+struct scribe *scribe_new(struct registry *r, struct err *err);
 /* Answers what waits with an error, ends the thread, gives the pen back. NULL is fine. [blocks] */
-void writer_free(struct writer *w);
+void scribe_free(struct scribe *w);
 /* Takes the job; REPLY_LATER, or -1 with err (too many wait): then it is still the caller's. */
-int writer_add(struct writer *w, struct job *job, struct err *err);
+int scribe_add(struct scribe *w, struct job *job, struct err *err);
 
 /* ---- for decide ----------------------------------------------------------------------------------------------------- */
 
