@@ -242,6 +242,7 @@ static void reader_waits_for_records(void **state)
     struct str topic = fixture_topic(f, 1, NULL, NULL);
     struct reader *r = reader_open(f->storage, topic, 0, OFFSET_BEGINNING, &err);
     assert_non_null(r);
+    WAIT_FOR((assert_ok(reader_read(r, &b, 10, 1 << 20, 300, &end, &err), err), end)); /* may come back early to say so */
     int64_t began = clock_mono_ms();
     assert_ok(reader_read(r, &b, 10, 1 << 20, 300, &end, &err), err);
     assert_int_equal(b.n, 0);
@@ -275,10 +276,11 @@ static void reader_can_be_woken(void **state)
     struct err err = {0};
     struct batch b = {0};
     pthread_t thread;
+    bool end = false;
     struct str topic = fixture_topic(f, 1, NULL, NULL);
     struct reader *r = reader_open(f->storage, topic, 0, OFFSET_BEGINNING, &err);
     assert_non_null(r);
-    assert_ok(reader_read(r, &b, 10, 1 << 20, 100, NULL, &err), err);
+    WAIT_FOR((assert_ok(reader_read(r, &b, 10, 1 << 20, 100, &end, &err), err), end));
     struct waker w = {.reader = r};
     pthread_create(&thread, NULL, wake_soon, &w);
     int64_t began = clock_mono_ms();
@@ -307,6 +309,8 @@ static void reader_is_woken_by_records(void **state)
     struct str topic = fixture_topic(f, 1, NULL, NULL);
     struct reader *r = reader_open(f->storage, topic, 0, OFFSET_BEGINNING, &err);
     assert_non_null(r);
+    bool end = false;
+    WAIT_FOR((assert_ok(reader_read(r, &b, 10, 1 << 20, 100, &end, &err), err), end));
     struct waker w = {.fixture = f, .topic = topic};
     pthread_create(&thread, NULL, produce_soon, &w);
     int64_t began = clock_mono_ms();
