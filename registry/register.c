@@ -397,10 +397,8 @@ static int decide_register(struct registry *r, struct plan *plan, struct job *jo
     const bool import = mode_is_import(mode);
     if (must_wait(plan, in, import))
         return DECIDE_LATER;
-    struct registering now = *in; /* what is inherited now may be different the next time */
+    OWN_BY(registering_clear) struct registering now = *in; /* what is inherited now may be different the next time */
     now.schema = in->schema != NULL && in->posted.nrefs == 0 ? schema_ref(in->schema) : NULL;
-    OWN_BY(registering_clear) struct registering *owned = &now;
-    (void)owned;
     if (now.posted.text.n == 0 && inherit_text(r, &now, import, plan_arena(plan), err) < 0)
         return -1;
     if (now.schema == NULL && parse(r, &now, in->posted.id == 0 && validates_new(r, in->subject), err) < 0)
