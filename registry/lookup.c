@@ -107,14 +107,15 @@ static bool is_candidate(const struct version *v, size_t text_n, bool has_refs)
 
 /* Copies the highest candidate below *below; false when there is none. */
 static bool next_candidate(struct registry *r, struct str subject, int32_t *below, size_t text_n, bool has_refs, bool deleted,
-                           struct arena *a, struct change *out)
+                           bool latest_only, struct arena *a, struct change *out)
 {
     bool found = false;
     state_read(r->state);
     const struct subject *s = state_subject(r->state, subject);
+    const struct version *latest = latest_only ? subject_latest(s) : NULL;
     for (size_t i = s != NULL ? s->n : 0; i > 0 && !found; i--) {
         const struct version *v = s->versions[i - 1];
-        if (v->number >= *below || (v->deleted && !deleted) || !is_candidate(v, text_n, has_refs))
+        if ((latest_only && v != latest) || v->number >= *below || (v->deleted && !deleted) || !is_candidate(v, text_n, has_refs))
             continue;
         found = state_copy(v, a, out) == 0;
         *below = v->number;
@@ -131,10 +132,10 @@ static struct version *find_equivalent(struct registry *r, struct str subject, c
     schema_refs(s, &nrefs);
     json_put_string(&escaped, schema_canonical(s));
     int32_t below = INT32_MAX;
-    for (int tried = 0; !escaped.failed && (tried == 0 || !latest_only); tried++) {
+    while (!escaped.failed) {
         OWN_BY(arena_clear) struct arena a = {0};
         struct change stored;
-        if (!next_candidate(r, subject, &below, escaped.n - 2, nrefs != 0, deleted, &a, &stored))
+        if (!next_candidate(r, subject, &below, escaped.n - 2, nrefs != 0, deleted, latest_only, &a, &stored))
             return NULL;
         if (!is_equivalent(r, &stored, s, identity, &a))
             continue;
