@@ -60,3 +60,17 @@ rd_kafka_t *handle_new(struct kafka *k, enum handle_kind kind, rd_kafka_conf_t *
     }
     return rk;
 }
+
+void nudge_init(struct nudge *n, const rd_kafka_conf_t *conf)
+{
+    *n = (struct nudge){.every_bytes = (size_t)options_number(conf, "queued.max.messages.kbytes", 65536) * 1024 / 4,
+                        .every_records = (size_t)options_number(conf, "queued.min.messages", 100000) / 4 + 1};
+}
+
+void nudge_fetch(struct nudge *n, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions)
+{
+    n->bytes = n->records = 0;
+    for (int i = 0; i < partitions->cnt; i++)
+        partitions->elems[i].offset = 0;
+    rd_kafka_offsets_for_times(rk, partitions, 0);
+}

@@ -13,4 +13,19 @@ rd_kafka_conf_t *handle_conf(struct kafka *k, enum handle_kind kind, const struc
 /* Takes *conf.  The handle's errors go to k->health by rd_kafka_poll (or the consumer's queue), its log lines to base/log. */
 rd_kafka_t *handle_new(struct kafka *k, enum handle_kind kind, rd_kafka_conf_t **conf, struct err *err);
 
+/* librdkafka stops fetching while more than queued.max.messages.kbytes or queued.min.messages wait to be taken, and looks again only when its broker
+ * thread wakes up, which takes up to a second: a consumer that empties its queue then stands still.  A question to the partitions' leaders, whose
+ * answer nobody waits for, wakes those threads at once (measured: 50,000 records/s without, 1,000,000 with).  Readers and members count what they
+ * take, and nudge each time it is a quarter of those limits. */
+struct nudge {
+    size_t every_bytes, every_records;
+    size_t bytes, records; /* taken since the last one */
+};
+void nudge_init(struct nudge *n, const rd_kafka_conf_t *conf);
+static inline bool nudge_is_due(const struct nudge *n)
+{
+    return n->bytes >= n->every_bytes || n->records >= n->every_records;
+}
+void nudge_fetch(struct nudge *n, rd_kafka_t *rk, rd_kafka_topic_partition_list_t *partitions);
+
 #endif

@@ -71,6 +71,8 @@ struct member *kafka_member_open(struct storage *s, const struct member_options 
         return NULL;
     }
     rd_kafka_conf_t *conf = member_conf(k, o, m->group, err);
+    if (conf != NULL)
+        nudge_init(&m->nudge, conf);
     if (conf == NULL || (m->rk = handle_new(k, HANDLE_CONSUMER, &conf, err)) == NULL) {
         free(m->group);
         free(m);
@@ -309,6 +311,7 @@ int kafka_member_poll(struct member *member, struct batch *b, size_t max_records
         ssize_t n = rd_kafka_consume_batch_queue(m->queue, 0, got, want);
         for (ssize_t i = 0; i < n; i++) {
             if (got[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR && status == 0) {
+                m->nudge.bytes += got[i]->len + got[i]->key_len;
                 status = kafka_batch_take(b, &got[i], err);
                 continue;
             }
@@ -318,6 +321,12 @@ int kafka_member_poll(struct member *member, struct batch *b, size_t max_records
         }
         if (n < (ssize_t)want)
             break;
+    }
+    m->nudge.records += b->n;
+    if (nudge_is_due(&m->nudge)) {
+        OWN_BY(member_list_free) rd_kafka_topic_partition_list_t *assigned = member_assigned(m, NULL);
+        if (assigned != NULL)
+            nudge_fetch(&m->nudge, m->rk, assigned);
     }
     if (status == 0 && m->pending.code != 0) {
         if (b->n == 0)

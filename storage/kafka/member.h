@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "storage/kafka/handle.h"
 #include "storage/kafka/watch.h"
 
 enum member_mode { MEMBER_FREE, MEMBER_SUBSCRIBED, MEMBER_PATTERN, MEMBER_ASSIGNED };
@@ -26,6 +27,7 @@ struct kafka_member {
     bool auto_commit;        /* fixed */
     void (*wake)(void *ctx); /* fixed */
     void *wake_ctx;          /* fixed */
+    struct nudge nudge;
     enum member_mode mode;
     struct pattern *pattern; /* while MEMBER_PATTERN */
     struct str *names;       /* while MEMBER_SUBSCRIBED: sorted, on the heap */

@@ -15,12 +15,12 @@ static const struct {
     {BIT_ALL, "reconnect.backoff.max.ms", "1000"}, /* 10 s: too long to notice that it is back */
     {BIT_ALL, "socket.nagle.disable", "true"},
     {BIT_ALL, "log.connection.close", "false"},
-    {BIT_PRODUCER, "linger.ms", "0"},              /* 5: every lonely record pays them; under load batches form by themselves */
+    {BIT_PRODUCER, "linger.ms", "0.5"},            /* 0: 16 us of CPU a record at 30,000 single ones a second, 0.5: 2 us; 5: a lonely one waits for it */
     {BIT_PRODUCER, "partitioner", "murmur2_random"},
     {BIT_PRODUCER, "queue.buffering.max.messages", "500000"},
     {BIT_PRODUCER, "queue.buffering.max.kbytes", "262144"},
     {BIT_PRODUCER, "message.max.bytes", "52428800"}, /* the topic's max.message.bytes decides */
-    {BIT_CONSUMER, "queued.max.messages.kbytes", "8192"}, /* 64 MB a consumer is too much for thousands of them */
+    {BIT_CONSUMER, "queued.max.messages.kbytes", "4096"}, /* 64 MB a consumer is too much for thousands of them; see nudge in handle.h */
     {BIT_CONSUMER, "fetch.wait.max.ms", "100"},    /* a seek waits for the fetch in flight */
     {BIT_CONSUMER, "fetch.error.backoff.ms", "100"},
     {BIT_CONSUMER, "topic.metadata.refresh.interval.ms", "5000"}, /* new partitions, topics that were missing */

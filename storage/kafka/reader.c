@@ -33,6 +33,7 @@ struct kafka_reader {
     rd_kafka_topic_t *rkt;
     rd_kafka_queue_t *queue;
     int32_t partition;
+    struct nudge nudge;
     int64_t position;
     bool at_end;
     struct err gone; /* set once the topic is gone: every read says so */
@@ -134,6 +135,7 @@ struct reader *kafka_reader_open(struct storage *s, struct str topic, int32_t pa
     r->base.engine = s->engine;
     r->k = k;
     r->partition = partition;
+    nudge_init(&r->nudge, k->options.conf[HANDLE_CONSUMER]);
     if ((r->rk = borrow(k->readers, err)) == NULL) {
         free(r);
         return NULL;
@@ -225,6 +227,8 @@ static int give_out(struct kafka_reader *r, struct batch *b, size_t max_records,
             if (b->n >= max_records || (b->n != 0 && *bytes + size > max_bytes))
                 return 0;
             *bytes += size;
+            r->nudge.bytes += size;
+            r->nudge.records++;
             r->position = m->offset + 1;
             r->at_end = false;
             r->first++;
@@ -249,6 +253,14 @@ static int give_out(struct kafka_reader *r, struct batch *b, size_t max_records,
             return -1;
     }
     return 0;
+}
+
+static void nudge(struct kafka_reader *r)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, rd_kafka_topic_name(r->rkt), r->partition);
+    nudge_fetch(&r->nudge, r->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* Fills the empty stash, waiting for a first message at most wait_ms. */
@@ -293,6 +305,8 @@ int kafka_reader_read(struct reader *reader, struct batch *b, size_t max_records
             break;
         waited = true;
     }
+    if (nudge_is_due(&r->nudge))
+        nudge(r);
     if (b->n == 0)
         rd_kafka_poll(r->rk, 0); /* error events of this handle */
     if (end != NULL)
