@@ -84,10 +84,10 @@ static int open_storage(struct serving *v, const struct serve_options *o, struct
     snprintf(timeout, sizeof timeout, "%lld", (long long)o->conf.timeout_ms);
     snprintf(produce_timeout, sizeof produce_timeout, "%lld", (long long)o->conf.produce_timeout_ms);
     const struct storage_option own[] = {{"auto.create.topics.enable", o->conf.auto_create_topics ? "true" : "false"},
-                                         {"num.partitions", partitions},
                                          {"timeout.ms", timeout},
-                                         {"produce.timeout.ms", produce_timeout}};
-    const size_t nown = sizeof own / sizeof *own;
+                                         {"produce.timeout.ms", produce_timeout},
+                                         {"num.partitions", partitions}}; /* last: on a cluster the brokers' own default counts */
+    const size_t nown = sizeof own / sizeof *own - (o->kafka != NULL ? 1 : 0);
     OWN_BY(own_free) struct storage_option *all = malloc((nown + o->nclient) * sizeof *all);
     if (all == NULL)
         return err_nomem(err);

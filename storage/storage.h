@@ -70,7 +70,7 @@ struct storage_option {
 
 /* engine "sqlite": where is the file's path.  engine "kafka": where is the bootstrap list.  options: engine-specific pairs; for kafka any
  * librdkafka property, with prefix "client." "producer." "consumer." "admin." or none for all handles; both: "auto.create.topics.enable"
- * (true) - produce to a missing topic creates it; "num.partitions" (1) for those; "timeout.ms" (10000) bounds each blocking call;
+ * (true) - produce to a missing topic creates it; "num.partitions" (sqlite 1, kafka the brokers' default) for those; "timeout.ms" (10000) bounds each blocking call;
  * "produce.timeout.ms" (30000) bounds a produce until its completion.
  * sqlite: opens or creates the file; refuses a foreign, corrupt or newer file and one that another process holds, each with a text that
  * says so.  kafka: creates handles only; it does not wait for a broker (storage_ready tells), but refuses what can never work (SCRAM with

@@ -295,7 +295,7 @@ int kafka_create_topic(struct storage *s, const struct topic_spec *spec, struct 
 int admin_create_default(struct kafka *k, const char *topic, int timeout_ms, struct err *err)
 {
     struct err why = {0};
-    const struct topic_spec spec = {.partitions = -1, .replication_factor = -1};
+    const struct topic_spec spec = {.partitions = k->options.num_partitions, .replication_factor = -1};
     if (create(k, topic, &spec, timeout_ms, &why) == 0 || why.code == STORE_TOPIC_EXISTS)
         return 0;
     return err_set(err, why.code, "topic '%s' does not exist and cannot be created: %s", topic, why.text);

@@ -73,7 +73,7 @@ int admin_ask_watermarks(struct kafka *k, rd_kafka_t *rk, const char *topic, int
                          struct err *err);
 /* Names of all topics that are not internal, calls each(ctx, name) for each. */
 int admin_each_topic(struct kafka *k, int timeout_ms, void (*each)(void *ctx, const char *name), void *ctx, struct err *err);
-/* Creates topic with the brokers' defaults; that somebody else made it meanwhile is fine. */
+/* Creates topic as the options and the brokers' defaults say; that somebody else made it meanwhile is fine. */
 int admin_create_default(struct kafka *k, const char *topic, int timeout_ms, struct err *err);
 bool admin_is_internal(struct str topic);
 

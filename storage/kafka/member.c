@@ -81,6 +81,7 @@ struct member *kafka_member_open(struct storage *s, const struct member_options 
     m->base.engine = s->engine;
     m->k = k;
     m->auto_commit = o->auto_commit;
+    m->reset_none = o->auto_offset_reset != NULL && strcmp(o->auto_offset_reset, "none") == 0;
     m->wake = o->wake;
     m->wake_ctx = o->wake_ctx;
     rd_kafka_poll_set_consumer(m->rk);

@@ -25,6 +25,7 @@ struct kafka_member {
     rd_kafka_queue_t *queue; /* fixed */
     char *group;             /* fixed */
     bool auto_commit;        /* fixed */
+    bool reset_none;         /* fixed: a position that is not in the log stops its partition */
     void (*wake)(void *ctx); /* fixed */
     void *wake_ctx;          /* fixed */
     struct nudge nudge;

@@ -7,7 +7,7 @@
 #include "base/own.h"
 #include "storage/kafka/errors.h"
 
-enum { SEEK_STEP_MS = 10 };
+enum { SEEK_STEP_MS = 10, STOPPED_MS = 300 };
 
 rd_kafka_topic_partition_list_t *member_list(const struct tp *tps, size_t n, struct err *err)
 {
@@ -57,13 +57,38 @@ static int list_error(struct kafka_member *m, rd_kafka_resp_err_t e, const rd_ka
 
 /* ---- seek ---- */
 
-/* True when some partition of the list is assigned but its fetcher has not begun: a short while after a rebalance. */
-static bool not_yet(const rd_kafka_topic_partition_list_t *list)
+/* True when some partition of the list is assigned but its fetcher does not run. */
+static bool not_running(const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++)
         if (list->elems[i].err == RD_KAFKA_RESP_ERR__STATE)
             return true;
     return false;
+}
+
+static rd_kafka_resp_err_t seek_list(struct kafka_member *m, rd_kafka_topic_partition_list_t *list, int64_t deadline_ms)
+{
+    int64_t left = deadline_ms - clock_mono_ms();
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(m->rk, list, left > 1 ? (int)left : 1);
+    rd_kafka_resp_err_t e = error != NULL ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    return e;
+}
+
+/* A partition that stopped because its position is not in the log cannot be sought, only assigned anew: all of them are, each at the position it
+ * has, those of list at the offset asked for. */
+static rd_kafka_resp_err_t assign_again(struct kafka_member *m, rd_kafka_topic_partition_list_t *assigned,
+                                        const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_position(m->rk, assigned);
+    for (int i = 0; i < assigned->cnt; i++) {
+        rd_kafka_topic_partition_t *p = &assigned->elems[i];
+        for (int j = 0; j < list->cnt; j++)
+            if (list->elems[j].partition == p->partition && strcmp(list->elems[j].topic, p->topic) == 0)
+                p->offset = list->elems[j].offset;
+    }
+    return rd_kafka_assign(m->rk, assigned);
 }
 
 int kafka_member_seek(struct member *member, const struct tp *tps, size_t n, struct err *err)
@@ -73,21 +98,18 @@ int kafka_member_seek(struct member *member, const struct tp *tps, size_t n, str
     OWN_BY(member_list_free) rd_kafka_topic_partition_list_t *list = assigned != NULL ? member_list(tps, n, err) : NULL;
     if (list == NULL)
         return -1;
-    for (int i = 0; i < list->cnt; i++) {
-        list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; i < list->cnt; i++)
         if (rd_kafka_topic_partition_list_find(assigned, list->elems[i].topic, list->elems[i].partition) == NULL)
             return err_set(err, STORE_ILLEGAL_STATE, "No current assignment for partition %s-%d", list->elems[i].topic,
                            (int)list->elems[i].partition);
-    }
-    int64_t deadline_ms = clock_mono_ms() + m->k->options.timeout_ms;
+    /* A fetcher begins a short while after the assignment; until then wait, but not for one that has stopped. */
+    int64_t began_ms = clock_mono_ms(), deadline_ms = began_ms + m->k->options.timeout_ms;
     for (;;) {
-        int64_t left = deadline_ms - clock_mono_ms();
-        rd_kafka_error_t *error = rd_kafka_seek_partitions(m->rk, list, left > 1 ? (int)left : 1);
-        rd_kafka_resp_err_t e = error != NULL ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (error != NULL)
-            rd_kafka_error_destroy(error);
-        if (!not_yet(list) || clock_mono_ms() >= deadline_ms)
+        rd_kafka_resp_err_t e = seek_list(m, list, deadline_ms);
+        if (!not_running(list) || clock_mono_ms() >= deadline_ms)
             return list_error(m, e, list, "seek", err);
+        if (m->reset_none && clock_mono_ms() - began_ms >= STOPPED_MS)
+            return list_error(m, assign_again(m, assigned, list), NULL, "seek", err);
         clock_sleep_ms(SEEK_STEP_MS);
     }
 }

@@ -54,11 +54,11 @@ int64_t options_number(const rd_kafka_conf_t *conf, const char *name, int64_t fa
     return number;
 }
 
-static int read_number(const struct storage_option *o, int *out, struct err *err)
+static int read_number(const struct storage_option *o, int max, const char *unit, int *out, struct err *err)
 {
     int64_t v;
-    if (!str_to_i64(str_of(o->value), &v) || v < 1 || v > 3600000)
-        return err_set(err, ERR_INVALID, "%s=%s: expected a whole number of ms from 1 to 3600000", o->name, o->value);
+    if (!str_to_i64(str_of(o->value), &v) || v < 1 || v > max)
+        return err_set(err, ERR_INVALID, "%s=%s: expected a whole number%s from 1 to %d", o->name, o->value, unit, max);
     *out = (int)v;
     return 0;
 }
@@ -78,11 +78,11 @@ static int read_own(struct options *to, const struct storage_option *o, struct e
     if (strcmp(o->name, "auto.create.topics.enable") == 0)
         status = read_bool(o, &to->auto_create, err);
     else if (strcmp(o->name, "timeout.ms") == 0)
-        status = read_number(o, &to->timeout_ms, err);
+        status = read_number(o, 3600000, " of ms", &to->timeout_ms, err);
     else if (strcmp(o->name, "produce.timeout.ms") == 0)
-        status = read_number(o, &to->produce_timeout_ms, err);
+        status = read_number(o, 3600000, " of ms", &to->produce_timeout_ms, err);
     else if (strcmp(o->name, "num.partitions") == 0)
-        status = 0; /* topics made on first produce get the brokers' default */
+        status = read_number(o, 100000, "", &to->num_partitions, err);
     else
         return 0;
     return status < 0 ? -1 : 1;
@@ -138,7 +138,7 @@ static int set_defaults(struct options *o, const char *where, struct err *err)
 
 int options_read(struct options *o, const char *where, const struct storage_option *given, size_t n, struct err *err)
 {
-    *o = (struct options){.auto_create = true, .timeout_ms = 10000, .produce_timeout_ms = 30000};
+    *o = (struct options){.auto_create = true, .num_partitions = -1, .timeout_ms = 10000, .produce_timeout_ms = 30000};
     if (where == NULL || str_trim(str_of(where)).n == 0)
         return err_set(err, ERR_INVALID, "no bootstrap servers given; expected HOST:PORT[,HOST:PORT...]");
     if (set_defaults(o, where, err) < 0)

@@ -11,6 +11,7 @@ enum handle_kind { HANDLE_PRODUCER, HANDLE_CONSUMER, HANDLE_ADMIN, HANDLE_KINDS 
 struct options {
     rd_kafka_conf_t *conf[HANDLE_KINDS]; /* our defaults, then the user's properties; handle_new copies */
     bool auto_create;                    /* produce to a missing topic creates it */
+    int32_t num_partitions;              /* of those; -1: the brokers' default */
     int timeout_ms, produce_timeout_ms;
 };
 

@@ -17,7 +17,12 @@
 #include "storage/kafka/handle.h"
 #include "storage/kafka/health.h"
 
-enum { IDLE_HANDLES = 4, CHUNK = 512 };
+enum {
+    IDLE_HANDLES = 4,
+    CHUNK = 512,
+    LOOK_MS = 2000,     /* an idle reader makes sure that often that its log is still there */
+    LOOK_WAIT_MS = 500
+};
 
 struct readers {
     struct kafka *k;
@@ -36,6 +41,7 @@ struct kafka_reader {
     struct nudge nudge;
     int64_t position;
     bool at_end;
+    int64_t looked_ms;
     struct err gone; /* set once the topic is gone: every read says so */
     rd_kafka_message_t *stash[CHUNK]; /* taken from the queue, not given out yet: [first, last) */
     size_t first, last;
@@ -104,6 +110,7 @@ static int start(struct kafka_reader *r, int64_t offset, struct err *err)
         return errors_set(err, r->k->health, rd_kafka_last_error(), "topic '%s' partition %d", rd_kafka_topic_name(r->rkt), (int)r->partition);
     r->position = offset;
     r->at_end = false;
+    r->looked_ms = clock_mono_ms();
     return 0;
 }
 
@@ -144,7 +151,9 @@ struct reader *kafka_reader_open(struct storage *s, struct str topic, int32_t pa
     r->queue = rd_kafka_queue_new(r->rk);
     /* The end is fixed now, not when librdkafka gets to it: what is produced after this call is read. */
     int64_t offset = from == OFFSET_END ? high : from < low ? low : from;
-    if (start(r, offset, err) < 0) {
+    int status = start(r, offset, err);
+    r->at_end = offset == high;
+    if (status < 0) {
         rd_kafka_queue_destroy(r->queue);
         rd_kafka_topic_destroy(r->rkt);
         give_back(k->readers, r->rk);
@@ -198,6 +207,23 @@ static int position_lost(struct kafka_reader *r, struct err *err)
     return start(r, low, err);
 }
 
+/* librdkafka does not always tell that a topic was deleted, and never that it was made anew and is shorter now. */
+static int look(struct kafka_reader *r, struct err *err)
+{
+    int64_t low, high, now = clock_mono_ms();
+    struct err why = {0};
+    const char *name = rd_kafka_topic_name(r->rkt);
+    if (now - r->looked_ms < LOOK_MS || health_check(r->k->health, NULL) < 0)
+        return 0;
+    r->looked_ms = now;
+    if (admin_ask_watermarks(r->k, r->k->committed, name, r->partition, LOOK_WAIT_MS, &low, &high, &why) == 0)
+        return high < r->position ? position_lost(r, err) : 0;
+    if (why.code != STORE_UNKNOWN_TOPIC && why.code != STORE_UNKNOWN_PARTITION)
+        return 0;
+    err_set(&r->gone, STORE_UNKNOWN_TOPIC, "topic '%s' partition %d does not exist any more", name, (int)r->partition);
+    return err_set(err, r->gone.code, "%s", r->gone.text);
+}
+
 static int take_error(struct kafka_reader *r, const rd_kafka_message_t *m, struct err *err)
 {
     rd_kafka_resp_err_t e = m->err;
@@ -240,7 +266,8 @@ static int give_out(struct kafka_reader *r, struct batch *b, size_t max_records,
             r->first++;
             if (m->offset > r->position)
                 r->position = m->offset;
-            r->at_end = *eof = true;
+            *eof = *eof || !r->at_end; /* news, worth returning for */
+            r->at_end = true;
             rd_kafka_message_destroy(m);
             continue;
         }
@@ -307,8 +334,11 @@ int kafka_reader_read(struct reader *reader, struct batch *b, size_t max_records
     }
     if (nudge_is_due(&r->nudge))
         nudge(r);
-    if (b->n == 0)
+    if (b->n == 0) {
         rd_kafka_poll(r->rk, 0); /* error events of this handle */
+        if (look(r, err) < 0)
+            return -1;
+    }
     if (end != NULL)
         *end = r->at_end && r->first == r->last;
     return 0;
