@@ -63,8 +63,9 @@ def raw(muir, service, data, seconds=10):
 ])
 def test_a_wrong_body_is_refused_with_a_text(muir, service, path, type, what, body):
     a = call(base(muir, service), "POST", path, body, type)
-    if path.startswith("/consumers") and not body.strip():
-        return  # the one body that may be empty
+    if path.startswith("/consumers") and body.strip() in (b"", b"null"):
+        assert a.status == 200, a  # the one body that may be absent
+        return
     assert 400 <= a.status < 500, a
     assert a.code >= 400 and a.message, a
 

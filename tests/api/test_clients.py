@@ -22,7 +22,7 @@ def client(muir):
     return SchemaRegistryClient({"url": muir.registry})
 
 
-def test_the_client_registers_looks_up_and_deletes(client, name):
+def test_the_client_registers_looks_up_and_deletes(muir, client, name):
     id = client.register_schema(name, Schema(CITY, "AVRO"))
     assert client.register_schema(name, Schema(CITY, "AVRO")) == id
     assert json.loads(client.get_schema(id).schema_str) == json.loads(CITY)
@@ -33,7 +33,7 @@ def test_the_client_registers_looks_up_and_deletes(client, name):
     assert client.delete_subject(name) == [1]
     assert client.delete_subject(name, permanent=True) == [1]
     with pytest.raises(SchemaRegistryError) as e:
-        client.get_latest_version(name)
+        SchemaRegistryClient({"url": muir.registry}).get_latest_version(name)  # the first one remembers
     assert e.value.error_code == 40401 and e.value.http_status_code == 404
 
 
@@ -66,8 +66,15 @@ def test_serializer_and_proxy_understand_each_other(muir, request, client, name)
     at = f"/consumers/{name}/instances/c"
     assert muir.p("POST", f"/consumers/{name}", {"name": "c", "format": "avro", "auto.offset.reset": "earliest"}).status == 200
     assert muir.p("POST", at + "/subscription", {"topics": [name]}).status == 204
-    got = []
-    wait_until(lambda: got.extend(muir.p("GET", at + "/records", headers={"Accept": AVRO}).json) or len(got) >= 2)
+    got, answers = [], []
+
+    def both_read():
+        answers.append(muir.p("GET", at + "/records", headers={"Accept": AVRO}))
+        assert answers[-1].status == 200, answers
+        got.extend(answers[-1].json)
+        return len(got) >= 2
+
+    wait_until(both_read)
     assert sorted(r["value"]["name"] for r in got) == ["Prag", "Toulouse"]
     assert {"string": "Atlanta"} in [r["value"]["twin"] for r in got]
     assert muir.p("DELETE", at).status == 204

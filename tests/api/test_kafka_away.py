@@ -50,7 +50,7 @@ def test_away_at_start_and_away_later(broker, tmp_path, name):
         sent = m.p("POST", f"/topics/{name}", {"records": [{"value": "AAAA"}]}, type=BINARY)
         assert sent.status == 200 and sent.json["offsets"][0]["offset"] == 0, sent
 
-        tool("kill-broker", directory, 1)
+        tool("kill-broker", 1, directory)
         began = time.monotonic()
         a = m.p("POST", f"/topics/{name}", {"records": [{"value": "AAAA"}]}, type=BINARY)
         assert time.monotonic() - began < 15
@@ -60,7 +60,7 @@ def test_away_at_start_and_away_later(broker, tmp_path, name):
         assert write.status in (500, 503, 504) and write.message, write
         wait_until(lambda: call(m.proxy, "GET", "/health/ready").status == 503, 30)
 
-        tool("start-broker", directory, 1)
+        tool("start-broker", 1, directory)
         m.wait_ready(120)
         again = wait_until(lambda: (lambda r: r.status == 200 and r.json["offsets"][0]["error_code"] is None)(
             m.p("POST", f"/topics/{name}", {"records": [{"value": "AAAA"}]}, type=BINARY)), 60)
