@@ -58,7 +58,7 @@ def test_serializer_and_proxy_understand_each_other(muir, request, client, name)
     theirs = {"name": "Toulouse", "people": 511684, "twin": "Atlanta"}
     producer = Producer({"bootstrap.servers": bootstrap})
     write = AvroSerializer(client, CITY)
-    producer.produce(name, key=b"1", value=write(theirs, SerializationContext(name, MessageField.VALUE)))
+    producer.produce(name, value=write(theirs, SerializationContext(name, MessageField.VALUE)))
     assert producer.flush(30) == 0
     ours = muir.p("POST", f"/topics/{name}", {"value_schema": CITY, "records": [{"value": {"name": "Prag", "people": 1357326, "twin": None}}]}, type=AVRO)
     assert ours.status == 200 and ours.json["offsets"][0]["error_code"] is None, ours
