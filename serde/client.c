@@ -1,7 +1,8 @@
 /* serde/client.c - see client.h.
  *  (1) client->lock guards the caches and the flights and is never held while one waits for the network, parses or compiles.
  *  (2) A flight is one fetch of one key: whoever comes meanwhile waits for its end and shares the outcome, also a failure.
- *  (3) A fetch for a text or a registration may itself fetch an id, never the reverse: flights cannot wait for each other in a circle. */
+ *  (3) A fetch for a text or a registration may itself fetch an id, never the reverse: flights cannot wait for each other in a
+ * circle. */
 #include "serde/client.h"
 
 #include <pthread.h>
@@ -106,7 +107,9 @@ struct client *client_new(const struct client_options *o, struct err *err)
         .basic_user_info = o->basic_user_info,
         .connect_timeout_ms = o->connect_timeout_ms > 0 ? o->connect_timeout_ms : 10000,
         .timeout_ms = o->timeout_ms > 0 ? o->timeout_ms : 30000,
-        .retries = o->retries == 0 ? 3 : o->retries < 0 ? 0 : o->retries,
+        .retries = o->retries == 0  ? 3
+                   : o->retries < 0 ? 0
+                                    : o->retries,
         .retry_wait_ms = o->retry_wait_ms > 0 ? o->retry_wait_ms : 1000,
         .retry_max_wait_ms = o->retry_max_wait_ms > 0 ? o->retry_max_wait_ms : 20000,
     };
@@ -184,8 +187,8 @@ static void leave_flight(struct flight *f)
 }
 
 /* The value of key: from the cache, from the flight under way, or fetched now. */
-static int get_or_fetch(struct client *c, struct cache *cache, struct str key, fetch_fn *fetch, const void *arg, struct client_schema **out,
-                        struct err *err)
+static int get_or_fetch(struct client *c, struct cache *cache, struct str key, fetch_fn *fetch, const void *arg,
+                        struct client_schema **out, struct err *err)
 {
     int rc;
     *out = NULL;
@@ -202,7 +205,8 @@ static int get_or_fetch(struct client *c, struct cache *cache, struct str key, f
         return rc;
     }
     f = calloc(1, sizeof *f);
-    if (f == NULL || map_set(&cache->flights, key, f) < 0) { /* the key's bytes are this call's, and the entry goes before it ends */
+    if (f == NULL ||
+        map_set(&cache->flights, key, f) < 0) { /* the key's bytes are this call's, and the entry goes before it ends */
         free(f);
         pthread_mutex_unlock(&c->lock);
         return err_nomem(err);
@@ -237,7 +241,8 @@ struct answer {
     enum schema_type type;
     struct schema_ref *refs;
     size_t nrefs;
-    int64_t id; /* 0: not said */
+    int64_t id;     /* 0: not said */
+    bool has_rules; /* to be run when values are written or read */
 };
 
 static int bad_answer(struct str path, const char *what, struct err *err)
@@ -265,6 +270,27 @@ static int read_references(const struct json *list, struct str path, struct answ
     return 0;
 }
 
+/* Has the rule set a rule for values that is not disabled?  (Migration rules only matter between versions.) */
+static bool has_rules(const struct json *rule_set)
+{
+    static const char *const lists[] = {"domainRules", "encodingRules"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const struct json *list = json_get(rule_set, lists[i]);
+        for (const struct json *rule = json_is(list, JSON_T_ARRAY) ? list->first : NULL; rule != NULL; rule = rule->next)
+            if (!json_is(json_get(rule, "disabled"), JSON_T_TRUE))
+                return true;
+    }
+    return false;
+}
+
+/* Rules are not run here, and must not be passed over in silence (serde.md 5). */
+static int refuse_rules(const struct answer *answer, int32_t id, struct err *err)
+{
+    if (!answer->has_rules)
+        return 0;
+    return err_set(err, ERR_INVALID, "schema %d has rules in its ruleSet, which cannot be run here", (int)id);
+}
+
 static int read_answer(struct str body, struct str path, struct answer *out, struct arena *a, struct err *err)
 {
     *out = (struct answer){.text = STR_NULL, .type = SCHEMA_AVRO};
@@ -281,10 +307,12 @@ static int read_answer(struct str body, struct str path, struct answer *out, str
         return -1;
     if (json_is(id, JSON_T_NUMBER) && (!json_number_i64(id->text, &out->id) || out->id < 0 || out->id > INT32_MAX))
         return bad_answer(path, "has an id that is out of range", err);
+    out->has_rules = has_rules(json_get(v, "ruleSet"));
     return read_references(json_get(v, "references"), path, out, a, err);
 }
 
-static int call(struct client *c, const char *method, const struct buf *path, struct str body, struct answer *out, struct arena *a, struct err *err)
+static int call(struct client *c, const char *method, const struct buf *path, struct str body, struct answer *out,
+                struct arena *a, struct err *err)
 {
     OWN_BY(buf_clear) struct buf text = {0};
     if (path->failed)
@@ -376,6 +404,8 @@ static int fetch_id(struct client *c, const void *arg, struct client_schema **ou
         return -1;
     if (answer.text.p == NULL)
         return bad_answer(buf_str(&path), "has no schema", err);
+    if (refuse_rules(&answer, id, err) < 0)
+        return -1;
     OWN_BY(schema_unrefp) struct schema *s = parse_answer(c, &answer, &a, err);
     if (s == NULL)
         return -1;
@@ -448,8 +478,8 @@ static void put_request(struct buf *out, const struct schema *s)
 }
 
 /* POST of s to /subjects/{subject} and what follows. */
-static int post_schema(struct client *c, struct str subject, const char *rest_of_path, const struct schema *s, struct answer *answer,
-                       struct arena *a, struct err *err)
+static int post_schema(struct client *c, struct str subject, const char *rest_of_path, const struct schema *s,
+                       struct answer *answer, struct arena *a, struct err *err)
 {
     OWN_BY(buf_clear) struct buf path = {0};
     OWN_BY(buf_clear) struct buf body = {0};
@@ -505,7 +535,8 @@ struct text_source {
 };
 
 /* Looks s up under subject, registers it if that fails. */
-static int find_or_add(struct client *c, struct str subject, const struct schema *s, struct answer *answer, struct arena *a, struct err *err)
+static int find_or_add(struct client *c, struct str subject, const struct schema *s, struct answer *answer, struct arena *a,
+                       struct err *err)
 {
     struct err not_found = {0};
     if (post_schema(c, subject, "", s, answer, a, &not_found) < 0) {
@@ -539,6 +570,8 @@ static int fetch_text(struct client *c, const void *arg, struct client_schema **
     if (s == NULL || find_or_add(c, t->subject, s, &answer, &a, err) < 0)
         return -1;
     int32_t id = (int32_t)answer.id;
+    if (refuse_rules(&answer, id, err) < 0)
+        return -1;
     if (answer.text.p == NULL || str_eq(answer.text, schema_canonical(s)))
         *out = entry_of(c, id, s, err);
     else /* an equivalent one is there: its text counts */
@@ -561,7 +594,8 @@ struct client_schema *client_peek_text(struct client *c, struct str subject, enu
     return e;
 }
 
-struct client_schema *client_register(struct client *c, struct str subject, enum schema_type type, struct str text, struct err *err)
+struct client_schema *client_register(struct client *c, struct str subject, enum schema_type type, struct str text,
+                                      struct err *err)
 {
     OWN_BY(buf_clear) struct buf k = {0};
     struct client_schema *e;

@@ -2,6 +2,7 @@
  *
  * Answers about ids and registrations never change, so they are kept (bounded); calls marked [blocks] use the network (libcurl), one fetch per missing key at a
  * time, never with a lock held; the peek calls only look into the cache and may be used on event-loop threads.  Any thread.
+ * A schema whose ruleSet has rules for values is refused (ERR_INVALID): they cannot be run here.
  * Errors: code is the registry's error_code where it gave one (40403, 42201, 40901, 40301, ...), else ERR_IO / ERR_TIMEOUT; text is the registry's message. */
 #ifndef SERDE_CLIENT_H
 #define SERDE_CLIENT_H

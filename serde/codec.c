@@ -10,8 +10,8 @@ enum { CODES_MAX = 256 << 20 }; /* bytes of one codec */
 
 struct codec {
     atomic_int refs;
-    struct arena arena;                  /* of the codes; fixed at creation, like the rest */
-    struct schema *writer, *reader;      /* counted; reader NULL: the writer itself */
+    struct arena arena;             /* of the codes; fixed at creation, like the rest */
+    struct schema *writer, *reader; /* counted; reader NULL: the writer itself */
     const struct avro_code *code;
 };
 
@@ -20,7 +20,8 @@ static struct codec *make(struct schema *writer, struct schema *reader, struct e
     struct schema *both[] = {writer, reader};
     for (int i = 0; i < 2; i++) {
         if (both[i] != NULL && schema_type_of(both[i]) != SCHEMA_AVRO) {
-            err_set(err, ERR_INVALID, "values of %s schemas cannot be encoded or decoded yet", schema_type_name(schema_type_of(both[i])));
+            err_set(err, ERR_INVALID, "values of %s schemas cannot be encoded or decoded yet",
+                    schema_type_name(schema_type_of(both[i])));
             return NULL;
         }
     }
@@ -35,7 +36,8 @@ static struct codec *make(struct schema *writer, struct schema *reader, struct e
     c->reader = reader != NULL ? schema_ref(reader) : NULL;
     struct code_maker *m = code_maker_new(&c->arena, err);
     if (m != NULL)
-        c->code = reader != NULL ? code_resolve(m, avro_root(writer), avro_root(reader), err) : code_make(m, avro_root(writer), err);
+        c->code =
+            reader != NULL ? code_resolve(m, avro_root(writer), avro_root(reader), err) : code_make(m, avro_root(writer), err);
     code_maker_clear(m);
     if (c->code == NULL) {
         codec_unref(c);
@@ -70,7 +72,8 @@ void codec_unref(struct codec *c)
     free(c);
 }
 
-static int encode(const struct codec *c, unsigned form, struct json_reader *r, enum json_token tok, struct buf *out, struct err *err)
+static int encode(const struct codec *c, unsigned form, struct json_reader *r, enum json_token tok, struct buf *out,
+                  struct err *err)
 {
     if (c->reader != NULL)
         return err_set(err, ERR_INVALID, ": this codec was made for reading only");

@@ -21,7 +21,9 @@ void codec_unref(struct codec *c);
 /* Two forms of the bytes, the same but for two cases:
  *  - codec_encode_json, codec_decode_json: what stands behind the frame in a Kafka message. A top-level `bytes` schema is the raw bytes, without a length; a
  *    top-level union is read back without its branch tag (errata 11).
- *  - codec_encode_plain, codec_decode_plain: Avro's own binary and JSON encodings, with neither exception. */
+ *  - codec_encode_plain, codec_decode_plain: Avro's own binary and JSON encodings, with neither exception.
+ * Writing: of members of the same name the last one counts.  Reading: a string that is not UTF-8 comes out with U+FFFD; the text of one value is limited (16 MB and 256
+ * bytes for each byte of it), as is its depth. */
 
 /* Reads one value (its first token is tok, already taken from r) and appends its bytes to out. 0, or -1: then out holds garbage behind its old length, which the
  * caller cuts off; r stands somewhere inside the value. On r's own error err carries r->err's text. */

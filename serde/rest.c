@@ -13,8 +13,8 @@
 enum { IDLE_MAX = 16, ANSWER_MAX = 64 << 20 };
 
 struct server {
-    char *base;                /* scheme://host:port/path, without user info and without a slash at the end */
-    char *user, *password;     /* Basic authentication, or NULL */
+    char *base;            /* scheme://host:port/path, without user info and without a slash at the end */
+    char *user, *password; /* Basic authentication, or NULL */
 };
 
 struct rest {
@@ -22,10 +22,10 @@ struct rest {
     int nservers;
     int connect_timeout_ms, timeout_ms, retries, retry_wait_ms, retry_max_wait_ms;
     struct curl_slist *headers;
-    atomic_int current;     /* the server that answered last */
+    atomic_int current; /* the server that answered last */
     pthread_mutex_t lock;
-    CURL *idle[IDLE_MAX];   /* lock */
-    int nidle;              /* lock */
+    CURL *idle[IDLE_MAX]; /* lock */
+    int nidle;            /* lock */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -69,7 +69,8 @@ static int parse_server(struct server *s, struct str text, const char *basic_use
     CURLUcode rc = curl_url_set(u, CURLUPART_URL, url, 0);
     OWN_BY(own_free) char *scheme = rc == CURLUE_OK ? url_part(u, CURLUPART_SCHEME, 0) : NULL;
     if (rc != CURLUE_OK || scheme == NULL || (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)) {
-        err_set(err, ERR_INVALID, "registry URL '%s' cannot be used: it must look like http://host:8081 or https://host:8081", shown);
+        err_set(err, ERR_INVALID, "registry URL '%s' cannot be used: it must look like http://host:8081 or https://host:8081",
+                shown);
         curl_url_cleanup(u);
         return -1;
     }
@@ -135,7 +136,8 @@ struct rest *rest_new(const struct rest_options *o, struct err *err)
     r->retry_wait_ms = o->retry_wait_ms;
     r->retry_max_wait_ms = o->retry_max_wait_ms;
     if (parse_servers(r, o, err) < 0 ||
-        add_header(r, "Accept: application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, application/json", err) < 0 ||
+        add_header(r, "Accept: application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, application/json",
+                   err) < 0 ||
         add_header(r, "Content-Type: application/vnd.schemaregistry.v1+json", err) < 0 || add_header(r, "Expect:", err) < 0) {
         rest_free(r);
         return NULL;
@@ -165,7 +167,8 @@ void rest_put_segment(struct buf *out, struct str s)
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_' || c == '~')
+        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' || c == '_' ||
+            c == '~')
             buf_put_u8(out, c);
         else
             buf_put(out, (const char[]){'%', hex[c >> 4], hex[c & 15]}, 3);
@@ -203,8 +206,8 @@ static size_t receive(char *p, size_t size, size_t n, void *arg)
 }
 
 /* One HTTP request to one server; *status 0 when it did not answer (then err says why). */
-static int call_once(struct rest *r, CURL *h, const struct server *s, const char *method, struct str path, struct str body, struct buf *answer,
-                     long *status, struct err *err)
+static int call_once(struct rest *r, CURL *h, const struct server *s, const char *method, struct str path, struct str body,
+                     struct buf *answer, long *status, struct err *err)
 {
     OWN_BY(buf_clear) struct buf url = {0};
     char why[CURL_ERROR_SIZE] = "";
@@ -242,9 +245,11 @@ static int call_once(struct rest *r, CURL *h, const struct server *s, const char
     CURLcode rc = curl_easy_perform(h);
     curl_easy_setopt(h, CURLOPT_ERRORBUFFER, NULL);
     if (answer->failed)
-        return err_set(err, ERR_TOO_BIG, "the answer of the registry to %s %.*s is over %d bytes", method, STR_ARG(path), ANSWER_MAX);
+        return err_set(err, ERR_TOO_BIG, "the answer of the registry to %s %.*s is over %d bytes", method, STR_ARG(path),
+                       ANSWER_MAX);
     if (rc != CURLE_OK)
-        return err_set(err, rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_IO, "registry %s: %s", s->base, *why != '\0' ? why : curl_easy_strerror(rc));
+        return err_set(err, rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_IO, "registry %s: %s", s->base,
+                       *why != '\0' ? why : curl_easy_strerror(rc));
     curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, status);
     return 0;
 }
@@ -255,7 +260,8 @@ static bool is_retriable(long status)
 }
 
 /* The error of an answer that is not 2xx. */
-static int answer_error(const struct server *s, const char *method, struct str path, long status, struct str body, struct err *err)
+static int answer_error(const struct server *s, const char *method, struct str path, long status, struct str body,
+                        struct err *err)
 {
     OWN_BY(arena_clear) struct arena a = {0};
     struct json *v = json_parse(body, JSON_DUP_LAST, 0, &a, NULL);

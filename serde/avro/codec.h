@@ -1,25 +1,36 @@
 /* serde/avro/codec.h - an Avro schema compiled for encoding and decoding.  Private to serde.
  *
- * (1) Codes, and all they point to, live in the arena they were compiled in, and point into the models' memory: the schemas must outlive them. Immutable once
- *     compiled; any thread.
- * (2) A code says how bytes are read (the writer's side) and how they look as JSON (the reader's side).  Those compiled from one schema (the plain
- *     ones) can also be written from JSON; CODE_FAIL and the ops behind it only come from resolution.
- * (3) Codes form a graph, since records reach themselves: walks are limited in depth. */
+ * (1) Codes, and all they point to, live in the arena they were compiled in, and point into the models' memory: the schemas must
+ * outlive them. Immutable once compiled; any thread. (2) A code says how bytes are read (the writer's side) and how they look as
+ * JSON (the reader's side).  Those compiled from one schema (the plain ones) can also be written from JSON; CODE_FAIL and the ops
+ * behind it only come from resolution. (3) Codes form a graph, since records reach themselves: walks are limited in depth. */
 #ifndef SERDE_AVRO_CODEC_H
 #define SERDE_AVRO_CODEC_H
 
 #include "serde/avro/model.h"
 
 enum avro_op {
-    CODE_NULL, CODE_BOOLEAN, CODE_INT, CODE_LONG, CODE_FLOAT, CODE_DOUBLE, CODE_BYTES, CODE_STRING,
-    CODE_RECORD, CODE_ENUM, CODE_FIXED, CODE_ARRAY, CODE_MAP, CODE_UNION, /* the same numbers as enum avro_kind */
-    CODE_FAIL,            /* the reader cannot read this: text says why */
-    CODE_INT_TO_FLOAT,    /* varint of 32 bits, shown as float; ... */
+    CODE_NULL,
+    CODE_BOOLEAN,
+    CODE_INT,
+    CODE_LONG,
+    CODE_FLOAT,
+    CODE_DOUBLE,
+    CODE_BYTES,
+    CODE_STRING,
+    CODE_RECORD,
+    CODE_ENUM,
+    CODE_FIXED,
+    CODE_ARRAY,
+    CODE_MAP,
+    CODE_UNION,        /* the same numbers as enum avro_kind */
+    CODE_FAIL,         /* the reader cannot read this: text says why */
+    CODE_INT_TO_FLOAT, /* varint of 32 bits, shown as float; ... */
     CODE_INT_TO_DOUBLE,
     CODE_LONG_TO_FLOAT,
     CODE_LONG_TO_DOUBLE,
-    CODE_TAG,             /* no bytes of its own: branches[0] of the reader's union */
-    CODE_RESOLVED         /* record: steps */
+    CODE_TAG,     /* no bytes of its own: branches[0] of the reader's union */
+    CODE_RESOLVED /* record: steps */
 };
 
 enum { AVRO_SIZE_VARIES = -1, AVRO_SIZE_UNKNOWN = -2 };
@@ -56,11 +67,11 @@ struct avro_code {
     uint32_t n;         /* fields, symbols, branches, steps */
     int64_t size;       /* bytes of every value of a plain code, or AVRO_SIZE_VARIES (AVRO_SIZE_UNKNOWN while compiling) */
     union {
-        struct code_field *fields;      /* CODE_RECORD */
-        struct str *quoted;             /* CODE_ENUM: by the writer's index, as JSON; STR_NULL: the reader does not know it */
-        const struct avro_code *items;  /* CODE_ARRAY, CODE_MAP */
-        struct code_branch *branches;   /* CODE_UNION, CODE_TAG */
-        struct code_step *steps;        /* CODE_RESOLVED */
+        struct code_field *fields;     /* CODE_RECORD */
+        struct str *quoted;            /* CODE_ENUM: by the writer's index, as JSON; STR_NULL: the reader does not know it */
+        const struct avro_code *items; /* CODE_ARRAY, CODE_MAP */
+        struct code_branch *branches;  /* CODE_UNION, CODE_TAG */
+        struct code_step *steps;       /* CODE_RESOLVED */
     };
     const struct avro_node *node; /* the writer's */
     struct code_names names;      /* of fields, symbols, branches, for encoding; CODE_ENUM: also for messages */
@@ -80,15 +91,17 @@ struct str code_key_text(struct arena *a, const char *before, struct str name, c
 int code_names_find(const struct code_names *names, struct str name); /* -1: none */
 
 /* Reader's view of writer's bytes: NULL with err when no value can be read at all. Compiles are bounded. */
-const struct avro_code *code_resolve(struct code_maker *m, const struct avro_node *writer, const struct avro_node *reader, struct err *err);
+const struct avro_code *code_resolve(struct code_maker *m, const struct avro_node *writer, const struct avro_node *reader,
+                                     struct err *err);
 /* A field's default as the JSON text of a value; -1 with err when it does not fit the type. */
 int code_put_default(struct buf *out, const struct avro_node *type, const struct json *def, struct err *err);
 
 enum { /* how the top level is written */
-    AVRO_PLAIN = 0,
-    AVRO_MESSAGE = 1 /* bytes without a length, a union without its tag when read */
+       AVRO_PLAIN = 0,
+       AVRO_MESSAGE = 1 /* bytes without a length, a union without its tag when read */
 };
-int code_encode(const struct avro_code *c, unsigned form, struct json_reader *r, enum json_token tok, struct buf *out, struct err *err);
+int code_encode(const struct avro_code *c, unsigned form, struct json_reader *r, enum json_token tok, struct buf *out,
+                struct err *err);
 int code_decode(const struct avro_code *c, unsigned form, struct str data, struct buf *out, struct err *err);
 
 #endif

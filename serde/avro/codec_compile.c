@@ -1,7 +1,7 @@
 /* serde/avro/codec_compile.c - from the nodes of a schema to the codes that read and write its values.
  *
- * A code is made once for each node.  Records go on a list and get their fields later, so the depth of calls is that of the nesting as it was
- * written, whatever refers to what.  Costs: O(n). */
+ * A code is made once for each node.  Records go on a list and get their fields later, so the depth of calls is that of the
+ * nesting as it was written, whatever refers to what.  Costs: O(n). */
 #include "base/map.h"
 #include "serde/avro/codec_impl.h"
 
@@ -161,7 +161,8 @@ static int fill(struct code_maker *m, struct avro_code *c)
 
 static struct avro_code *code_of(struct code_maker *m, const struct avro_node *node)
 {
-    static const int8_t sizes[] = {[CODE_NULL] = 0, [CODE_BOOLEAN] = 1, [CODE_FLOAT] = 4, [CODE_DOUBLE] = 8, [CODE_RECORD] = AVRO_SIZE_UNKNOWN};
+    static const int8_t sizes[] = {
+        [CODE_NULL] = 0, [CODE_BOOLEAN] = 1, [CODE_FLOAT] = 4, [CODE_DOUBLE] = 8, [CODE_RECORD] = AVRO_SIZE_UNKNOWN};
     struct avro_code *c = map_get(&m->plain, str_n(&node, sizeof node));
     if (c != NULL)
         return c;
@@ -189,8 +190,8 @@ struct avro_code *code_new(struct code_maker *m, enum avro_op op, const struct a
 
 enum { SIZE_DEPTH_MAX = 200 };
 
-/* How many bytes every value takes, where that is always the same; a record that reaches itself has no such number.  Left unknown where that is
- * too deep to be told in one go. */
+/* How many bytes every value takes, where that is always the same; a record that reaches itself has no such number.  Left unknown
+ * where that is too deep to be told in one go. */
 static int64_t fixed_size(struct avro_code *c, int depth)
 {
     if (c->size != AVRO_SIZE_UNKNOWN || depth > SIZE_DEPTH_MAX)

@@ -1,7 +1,8 @@
 /* serde/avro/codec_decode.c - from Avro bytes straight to JSON text.
  *
- * The data is not trusted: every length is checked against what is left, depth is limited, and so is the text one value may become (values that take no
- * bytes, such as an array of 2^60 nulls, would go on for ever). Text that is not UTF-8 is written with U+FFFD, as other readers do. */
+ * The data is not trusted: every length is checked against what is left, depth is limited, and so is the text one value may
+ * become (values that take no bytes, such as an array of 2^60 nulls, would go on for ever). Text that is not UTF-8 is written
+ * with U+FFFD, as other readers do. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -18,10 +19,10 @@ enum { DEPTH_MAX = JSON_DEPTH_MAX, TEXT_ALWAYS = 16 << 20, TEXT_PER_BYTE = 256 }
 struct decoder {
     const unsigned char *p, *end;
     struct buf *out;
-    size_t out_max;  /* where out may not go beyond */
+    size_t out_max; /* where out may not go beyond */
     int depth;
-    bool raw;        /* the next bytes or string is all there is, without a length */
-    bool bare;       /* the next union is the top level of a message: no tag */
+    bool raw;  /* the next bytes or string is all there is, without a length */
+    bool bare; /* the next union is the top level of a message: no tag */
     struct place place;
 };
 
@@ -156,7 +157,8 @@ static int read_bytes(struct decoder *d, const char *inside, struct str *out)
     if (n < 0)
         return place_fail(&d->place, ERR_INVALID, "%s of %lld bytes", inside, (long long)n);
     if ((uint64_t)n > left(d))
-        return place_fail(&d->place, ERR_INVALID, "the data ends inside %s: its length is %lld, %zu bytes are left", inside, (long long)n, left(d));
+        return place_fail(&d->place, ERR_INVALID, "the data ends inside %s: its length is %lld, %zu bytes are left", inside,
+                          (long long)n, left(d));
     *out = str_n(d->p, (size_t)n);
     d->p += n;
     return 0;
@@ -177,7 +179,8 @@ static void put_text(struct buf *out, struct str s)
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(' ');
     for (; s.n - i >= 16; i += 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + i));
-        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)), _mm_cmplt_epi8(v, space));
+        __m128i hit =
+            _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)), _mm_cmplt_epi8(v, space));
         if (_mm_movemask_epi8(hit) != 0)
             break;
         _mm_storeu_si128((__m128i *)(void *)(to + i), v);
@@ -257,7 +260,8 @@ static int decode_enum(struct decoder *d, const struct avro_code *c)
     if (i < 0 || i >= c->n)
         return place_fail(&d->place, ERR_INVALID, "symbol number %lld of an enum that has %u", (long long)i, (unsigned)c->n);
     if (c->quoted[i].p == NULL)
-        return place_fail(&d->place, ERR_INVALID, "the reader's enum has no symbol \"%.*s\" and no default", STR_ARG(c->node->symbols[i]));
+        return place_fail(&d->place, ERR_INVALID, "the reader's enum has no symbol \"%.*s\" and no default",
+                          STR_ARG(c->node->symbols[i]));
     buf_put_str(d->out, c->quoted[i]);
     return 0;
 }
@@ -279,7 +283,8 @@ static inline int check_room(struct decoder *d)
     return 0;
 }
 
-/* The head of a block of items: their number, and the end of its bytes where the writer says it. 1, 0 at the end of all blocks, or -1. */
+/* The head of a block of items: their number, and the end of its bytes where the writer says it. 1, 0 at the end of all blocks,
+ * or -1. */
 static int read_block(struct decoder *d, int64_t *count, const unsigned char **end)
 {
     int64_t size;

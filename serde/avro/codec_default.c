@@ -1,7 +1,7 @@
 /* serde/avro/codec_default.c - a field's default (its JSON in the schema) as the JSON text of a value.
  *
- * The two differ: in a schema the value of a union stands without its tag and for the first branch that it fits, and a record may leave fields to their own
- * defaults. Steps, depth and length are limited, since defaults may call for each other without end. */
+ * The two differ: in a schema the value of a union stands without its tag and for the first branch that it fits, and a record may
+ * leave fields to their own defaults. Steps, depth and length are limited, since defaults may call for each other without end. */
 #include "serde/avro/codec.h"
 #include "serde/avro/names.h"
 
@@ -24,7 +24,8 @@ static int unfit(struct printing *p, const struct avro_node *type, const struct 
 static int put_integer(struct printing *p, const struct avro_node *type, const struct json *v)
 {
     int64_t i;
-    if (v->type != JSON_T_NUMBER || !json_number_i64(v->text, &i) || (type->kind == AVRO_T_INT && (i < INT32_MIN || i > INT32_MAX)))
+    if (v->type != JSON_T_NUMBER || !json_number_i64(v->text, &i) ||
+        (type->kind == AVRO_T_INT && (i < INT32_MIN || i > INT32_MAX)))
         return unfit(p, type, v);
     json_put_i64(p->out, i);
     return 0;
@@ -139,7 +140,9 @@ static int put(struct printing *p, const struct avro_node *type, const struct js
         rc = v->type == JSON_T_NULL ? (buf_put_str(p->out, STR("null")), 0) : unfit(p, type, v);
         break;
     case AVRO_T_BOOLEAN:
-        rc = v->type == JSON_T_TRUE || v->type == JSON_T_FALSE ? (buf_put_str(p->out, v->type == JSON_T_TRUE ? STR("true") : STR("false")), 0) : unfit(p, type, v);
+        rc = v->type == JSON_T_TRUE || v->type == JSON_T_FALSE
+                 ? (buf_put_str(p->out, v->type == JSON_T_TRUE ? STR("true") : STR("false")), 0)
+                 : unfit(p, type, v);
         break;
     case AVRO_T_INT:
     case AVRO_T_LONG:
@@ -157,7 +160,8 @@ static int put(struct printing *p, const struct avro_node *type, const struct js
         rc = v->type == JSON_T_STRING ? (json_put_string(p->out, v->text), 0) : unfit(p, type, v);
         break;
     case AVRO_T_ENUM:
-        rc = v->type == JSON_T_STRING && avro_find_symbol(type, v->text) >= 0 ? (json_put_string(p->out, v->text), 0) : unfit(p, type, v);
+        rc = v->type == JSON_T_STRING && avro_find_symbol(type, v->text) >= 0 ? (json_put_string(p->out, v->text), 0)
+                                                                              : unfit(p, type, v);
         break;
     case AVRO_T_RECORD:
         rc = put_record(p, type, v);

@@ -1,11 +1,11 @@
 /* serde/avro/codec_encode.c - from JSON tokens straight to Avro bytes, in one pass.
  *
  * (1) Bytes are appended as tokens come. A record whose members come in the schema's order needs nothing else.
- * (2) A record in another order, or with a member twice (the last one counts): every member is appended as it comes, its begin and end are remembered, and
- *     at the end the pieces are put in order.
- * (3) An array or map has one block; its count goes into one byte kept free before it, and over 63 items the block is moved once.
- * (4) Duplicate keys inside maps and union objects are rare and told from what was written: the value is then read again from a cleaned text.
- * Costs: O(n); no allocation but out's own, and marks for nested records of over MARKS fields together. */
+ * (2) A record in another order, or with a member twice (the last one counts): every member is appended as it comes, its begin
+ * and end are remembered, and at the end the pieces are put in order. (3) An array or map has one block; its count goes into one
+ * byte kept free before it, and over 63 items the block is moved once. (4) Duplicate keys inside maps and union objects are rare
+ * and told from what was written: the value is then read again from a cleaned text. Costs: O(n); no allocation but out's own, and
+ * marks for nested records of over MARKS fields together. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ enum { MARKS = 256, LINEAR_KEYS = 16 };
 struct encoder {
     struct json_reader *r;
     struct buf *out;
-    size_t *marks;  /* a stack of offsets into out */
+    size_t *marks; /* a stack of offsets into out */
     size_t nmarks, cap_marks;
     struct buf scratch;
     struct place place;
@@ -35,14 +35,21 @@ static int encode_value(struct encoder *e, const struct avro_code *c, enum json_
 static const char *token_word(enum json_token tok)
 {
     switch (tok) {
-    case JSON_NULL: return "null";
+    case JSON_NULL:
+        return "null";
     case JSON_FALSE:
-    case JSON_TRUE: return "boolean";
-    case JSON_NUMBER: return "number";
-    case JSON_STRING: return "string";
-    case JSON_ARRAY: return "array";
-    case JSON_OBJECT: return "object";
-    default: return "the end";
+    case JSON_TRUE:
+        return "boolean";
+    case JSON_NUMBER:
+        return "number";
+    case JSON_STRING:
+        return "string";
+    case JSON_ARRAY:
+        return "array";
+    case JSON_OBJECT:
+        return "object";
+    default:
+        return "the end";
     }
 }
 
@@ -124,8 +131,8 @@ static int encode_integer(struct encoder *e, const struct avro_code *c, enum jso
         return mismatch(e, c, tok);
     struct str text = e->r->text;
     if (!small_integer(text, &v) && !json_number_i64(text, &v))
-        return place_fail(&e->place, ERR_INVALID, "expected %s, got %.*s, which is no integer of 64 bits", c->op == CODE_INT ? "int" : "long",
-                          text.n < 60 ? (int)text.n : 60, text.p);
+        return place_fail(&e->place, ERR_INVALID, "expected %s, got %.*s, which is no integer of 64 bits",
+                          c->op == CODE_INT ? "int" : "long", text.n < 60 ? (int)text.n : 60, text.p);
     if (c->op == CODE_INT && (v < INT32_MIN || v > INT32_MAX))
         return place_fail(&e->place, ERR_INVALID, "expected int, got %lld, which does not fit 32 bits", (long long)v);
     return put_varint(e, v);
@@ -210,7 +217,8 @@ static int put_string(struct encoder *e)
     return put_varint(e, (int64_t)e->scratch.n) < 0 ? -1 : put_bytes(e, e->scratch.p, e->scratch.n);
 }
 
-/* The characters of text as a byte each, over p (text may begin at p). The number of bytes, or -1 with the character that is none. */
+/* The characters of text as a byte each, over p (text may begin at p). The number of bytes, or -1 with the character that is
+ * none. */
 static ptrdiff_t narrow(struct str text, char *p, uint32_t *wide)
 {
     const unsigned char *t = (const unsigned char *)text.p, *end = t + text.n;
@@ -223,8 +231,9 @@ static ptrdiff_t narrow(struct str text, char *p, uint32_t *wide)
             t += 2;
         } else {
             *wide = *t < 0xE0 ? (uint32_t)(*t & 0x1F) << 6 | (t[1] & 0x3F)
-                    : *t < 0xF0 ? (uint32_t)(*t & 0x0F) << 12 | (uint32_t)(t[1] & 0x3F) << 6 | (t[2] & 0x3F)
-                                : (uint32_t)(*t & 7) << 18 | (uint32_t)(t[1] & 0x3F) << 12 | (uint32_t)(t[2] & 0x3F) << 6 | (t[3] & 0x3F);
+                    : *t < 0xF0
+                        ? (uint32_t)(*t & 0x0F) << 12 | (uint32_t)(t[1] & 0x3F) << 6 | (t[2] & 0x3F)
+                        : (uint32_t)(*t & 7) << 18 | (uint32_t)(t[1] & 0x3F) << 12 | (uint32_t)(t[2] & 0x3F) << 6 | (t[3] & 0x3F);
             return -1;
         }
     }
@@ -242,9 +251,11 @@ static int encode_bytes(struct encoder *e, const struct avro_code *c, enum json_
         return place_fail(&e->place, ERR_NOMEM, "out of memory");
     ptrdiff_t n = narrow(buf_str(&e->scratch), e->scratch.p, &wide);
     if (n < 0)
-        return place_fail(&e->place, ERR_INVALID, "expected %s as characters U+0000 to U+00FF, got U+%04X", c->op == CODE_BYTES ? "bytes" : "fixed", wide);
+        return place_fail(&e->place, ERR_INVALID, "expected %s as characters U+0000 to U+00FF, got U+%04X",
+                          c->op == CODE_BYTES ? "bytes" : "fixed", wide);
     if (c->op == CODE_FIXED && n != c->node->size)
-        return place_fail(&e->place, ERR_INVALID, "expected fixed of %lld bytes, got %lld", (long long)c->node->size, (long long)n);
+        return place_fail(&e->place, ERR_INVALID, "expected fixed of %lld bytes, got %lld", (long long)c->node->size,
+                          (long long)n);
     if (c->op == CODE_BYTES && with_length && put_varint(e, n) < 0)
         return -1;
     return put_bytes(e, e->scratch.p, (size_t)n);
@@ -420,7 +431,8 @@ static int order_pieces(struct encoder *e, const struct avro_code *c, size_t bas
     return 0;
 }
 
-/* The members from the current key on, of which this is not the expected one; the first done fields are written and their ends marked. */
+/* The members from the current key on, of which this is not the expected one; the first done fields are written and their ends
+ * marked. */
 static int encode_any_order(struct encoder *e, const struct avro_code *c, size_t base, size_t start, uint32_t done, int at)
 {
     enum json_token tok;
@@ -489,8 +501,8 @@ static int unknown_branch(struct encoder *e, const struct avro_code *c, struct s
 {
     OWN_BY(buf_clear) struct buf expected = {0};
     put_branches(&expected, c);
-    return place_fail(&e->place, ERR_INVALID, "unknown union branch \"%.*s\": expected %.150s", name.n < 60 ? (int)name.n : 60, name.p,
-                      buf_cstr(&expected));
+    return place_fail(&e->place, ERR_INVALID, "unknown union branch \"%.*s\": expected %.150s", name.n < 60 ? (int)name.n : 60,
+                      name.p, buf_cstr(&expected));
 }
 
 static int encode_union(struct encoder *e, const struct avro_code *c, enum json_token tok)
@@ -517,8 +529,8 @@ static int encode_union(struct encoder *e, const struct avro_code *c, enum json_
     if (tok == JSON_ERROR)
         return -1;
     return place_fail(&e->place, ERR_INVALID, "a union is an object with one member, but behind \"%.*s\" comes \"%.*s\"",
-                      c->names.list[at].n < 60 ? (int)c->names.list[at].n : 60, c->names.list[at].p, e->r->text.n < 60 ? (int)e->r->text.n : 60,
-                      e->r->text.p);
+                      c->names.list[at].n < 60 ? (int)c->names.list[at].n : 60, c->names.list[at].p,
+                      e->r->text.n < 60 ? (int)e->r->text.n : 60, e->r->text.p);
 }
 
 /* ---- all together --------------------------------------------------------------------------------------------------- */
@@ -563,8 +575,9 @@ static int encode_top(struct encoder *e, const struct avro_code *c, unsigned for
     return encode_value(e, c, tok);
 }
 
-/* A value may have failed for a key that is there twice, or in a member that a later one of the same name replaces: once more, from a text without
- * duplicates. -1 when there are none, or it fails again. The reader goes to the end of the value, which began at offset begin, inside depth levels. */
+/* A value may have failed for a key that is there twice, or in a member that a later one of the same name replaces: once more,
+ * from a text without duplicates. -1 when there are none, or it fails again. The reader goes to the end of the value, which began
+ * at offset begin, inside depth levels. */
 static int encode_again(struct encoder *e, const struct avro_code *c, unsigned form, size_t begin, int depth, size_t old_length)
 {
     OWN_BY(arena_clear) struct arena a = {0};
@@ -590,7 +603,8 @@ static int encode_again(struct encoder *e, const struct avro_code *c, unsigned f
     return encode_top(e, c, form, json_next(&r));
 }
 
-int code_encode(const struct avro_code *c, unsigned form, struct json_reader *r, enum json_token tok, struct buf *out, struct err *err)
+int code_encode(const struct avro_code *c, unsigned form, struct json_reader *r, enum json_token tok, struct buf *out,
+                struct err *err)
 {
     struct encoder e;
     const bool nested = tok == JSON_OBJECT || tok == JSON_ARRAY;

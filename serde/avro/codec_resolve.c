@@ -1,9 +1,9 @@
 /* serde/avro/codec_resolve.c - codes that read one schema's bytes as another schema's values (compatibility.md 3.6).
  *
- * (1) A code is made once for each pair of a writer's and a reader's node; a pair in the making is found again by its address, which ends recursion.
- * (2) What cannot be read is a code too (CODE_FAIL), since it may sit in a branch or an item that no value has. A record that needs it fails as a whole, and so
- *     does a union none of whose branches can be read.
- * (3) Pairs, depth and the text of defaults are limited: schemas come from the network. */
+ * (1) A code is made once for each pair of a writer's and a reader's node; a pair in the making is found again by its address,
+ * which ends recursion. (2) What cannot be read is a code too (CODE_FAIL), since it may sit in a branch or an item that no value
+ * has. A record that needs it fails as a whole, and so does a union none of whose branches can be read. (3) Pairs, depth and the
+ * text of defaults are limited: schemas come from the network. */
 #include "base/own.h"
 #include "serde/avro/codec_impl.h"
 
@@ -44,9 +44,11 @@ static struct str type_name(const struct avro_node *n)
     return n->name != NULL ? n->name->full : avro_kind_name(n->kind);
 }
 
-static struct avro_code *cannot_read(struct resolver *x, struct avro_code *c, const struct avro_node *w, const struct avro_node *r)
+static struct avro_code *cannot_read(struct resolver *x, struct avro_code *c, const struct avro_node *w,
+                                     const struct avro_node *r)
 {
-    struct str text = arena_printf(x->m->arena, "the writer's %.*s cannot be read as the reader's %.*s", STR_ARG(type_name(w)), STR_ARG(type_name(r)));
+    struct str text = arena_printf(x->m->arena, "the writer's %.*s cannot be read as the reader's %.*s", STR_ARG(type_name(w)),
+                                   STR_ARG(type_name(r)));
     return become_fail(x, c != NULL ? c : new_code(x, CODE_FAIL, w), text);
 }
 
@@ -56,10 +58,14 @@ static enum avro_op promotion(enum avro_kind w, enum avro_kind r)
     static const struct {
         uint8_t w, r, op;
     } table[] = {
-        {AVRO_T_INT, AVRO_T_LONG, CODE_INT},           {AVRO_T_INT, AVRO_T_FLOAT, CODE_INT_TO_FLOAT},
-        {AVRO_T_INT, AVRO_T_DOUBLE, CODE_INT_TO_DOUBLE}, {AVRO_T_LONG, AVRO_T_FLOAT, CODE_LONG_TO_FLOAT},
-        {AVRO_T_LONG, AVRO_T_DOUBLE, CODE_LONG_TO_DOUBLE}, {AVRO_T_FLOAT, AVRO_T_DOUBLE, CODE_FLOAT},
-        {AVRO_T_STRING, AVRO_T_BYTES, CODE_BYTES},     {AVRO_T_BYTES, AVRO_T_STRING, CODE_STRING},
+        {AVRO_T_INT, AVRO_T_LONG, CODE_INT},
+        {AVRO_T_INT, AVRO_T_FLOAT, CODE_INT_TO_FLOAT},
+        {AVRO_T_INT, AVRO_T_DOUBLE, CODE_INT_TO_DOUBLE},
+        {AVRO_T_LONG, AVRO_T_FLOAT, CODE_LONG_TO_FLOAT},
+        {AVRO_T_LONG, AVRO_T_DOUBLE, CODE_LONG_TO_DOUBLE},
+        {AVRO_T_FLOAT, AVRO_T_DOUBLE, CODE_FLOAT},
+        {AVRO_T_STRING, AVRO_T_BYTES, CODE_BYTES},
+        {AVRO_T_BYTES, AVRO_T_STRING, CODE_STRING},
     };
     if (w == r)
         return (enum avro_op)w;
@@ -87,7 +93,8 @@ enum { SAME = 0, SAME_BY_NAME = 1, PROMOTED = 2, UNFIT = 3 };
 static int suits(const struct avro_node *w, const struct avro_node *r)
 {
     if (w->kind != r->kind)
-        return avro_is_primitive(w->kind) && avro_is_primitive(r->kind) && promotion(w->kind, r->kind) != CODE_FAIL ? PROMOTED : UNFIT;
+        return avro_is_primitive(w->kind) && avro_is_primitive(r->kind) && promotion(w->kind, r->kind) != CODE_FAIL ? PROMOTED
+                                                                                                                    : UNFIT;
     if (!avro_is_named(w->kind) || str_eq(w->name->full, r->name->full))
         return SAME;
     return names_match(w, r) ? SAME_BY_NAME : UNFIT;
@@ -112,11 +119,14 @@ static int choose_branch(struct resolver *x, const struct avro_node *w, const st
             return out->tag.p != NULL ? 0 : err_nomem(x->err);
         }
     }
-    out->code = become_fail(x, new_code(x, CODE_FAIL, w), arena_printf(x->m->arena, "the reader's union has no branch for the writer's %.*s", STR_ARG(type_name(w))));
+    out->code =
+        become_fail(x, new_code(x, CODE_FAIL, w),
+                    arena_printf(x->m->arena, "the reader's union has no branch for the writer's %.*s", STR_ARG(type_name(w))));
     return out->code != NULL ? 0 : -1;
 }
 
-static struct avro_code *resolve_reader_union(struct resolver *x, struct avro_code *c, const struct avro_node *w, const struct avro_node *r)
+static struct avro_code *resolve_reader_union(struct resolver *x, struct avro_code *c, const struct avro_node *w,
+                                              const struct avro_node *r)
 {
     c->op = CODE_TAG;
     c->branches = arena_calloc(x->m->arena, 1, sizeof *c->branches);
@@ -128,7 +138,8 @@ static struct avro_code *resolve_reader_union(struct resolver *x, struct avro_co
     return c->branches[0].code->op == CODE_FAIL ? become_fail(x, c, c->branches[0].code->text) : c;
 }
 
-static struct avro_code *resolve_writer_union(struct resolver *x, struct avro_code *c, const struct avro_node *w, const struct avro_node *r)
+static struct avro_code *resolve_writer_union(struct resolver *x, struct avro_code *c, const struct avro_node *w,
+                                              const struct avro_node *r)
 {
     bool any = false;
     c->op = CODE_UNION;
@@ -200,9 +211,11 @@ static int add_default(struct resolver *x, struct avro_code *c, const struct avr
     json_put_string(&text, f->name);
     buf_put_u8(&text, ':');
     if (f->def == NULL)
-        *fail = arena_printf(x->m->arena, "the reader's field \"%.*s\" of %.*s is not in the writer's schema and has no default", STR_ARG(f->name), STR_ARG(type_name(r)));
+        *fail = arena_printf(x->m->arena, "the reader's field \"%.*s\" of %.*s is not in the writer's schema and has no default",
+                             STR_ARG(f->name), STR_ARG(type_name(r)));
     else if (code_put_default(&text, f->type, f->def, &err) < 0)
-        *fail = arena_printf(x->m->arena, "the default of the reader's field \"%.*s\" of %.*s cannot be used: %s", STR_ARG(f->name), STR_ARG(type_name(r)), err.text);
+        *fail = arena_printf(x->m->arena, "the default of the reader's field \"%.*s\" of %.*s cannot be used: %s",
+                             STR_ARG(f->name), STR_ARG(type_name(r)), err.text);
     else
         *fail = (struct str){"", 0};
     if (fail->p == NULL)
@@ -214,7 +227,8 @@ static int add_default(struct resolver *x, struct avro_code *c, const struct avr
     return s->text.p != NULL ? 0 : err_nomem(x->err);
 }
 
-static int add_writer_field(struct resolver *x, struct avro_code *c, const struct avro_field *w, const struct avro_node *r, int position, struct str *fail)
+static int add_writer_field(struct resolver *x, struct avro_code *c, const struct avro_field *w, const struct avro_node *r,
+                            int position, struct str *fail)
 {
     struct code_step *s = &c->steps[c->n++];
     *fail = (struct str){"", 0};
@@ -233,13 +247,14 @@ static int add_writer_field(struct resolver *x, struct avro_code *c, const struc
     if (s->code == NULL)
         return -1;
     if (s->code->op == CODE_FAIL)
-        *fail = arena_printf(x->m->arena, "field \"%.*s\": %.*s", STR_ARG(f->name), s->code->text.n < 300 ? (int)s->code->text.n : 300, s->code->text.p);
+        *fail = arena_printf(x->m->arena, "field \"%.*s\": %.*s", STR_ARG(f->name),
+                             s->code->text.n < 300 ? (int)s->code->text.n : 300, s->code->text.p);
     return fail->p != NULL ? 0 : err_nomem(x->err);
 }
 
 /* Adds the defaults of the reader's fields in [from, to) that nothing feeds. */
-static int add_defaults(struct resolver *x, struct avro_code *c, const struct avro_node *r, const struct matching *match, uint32_t from, uint32_t to,
-                        struct str *fail)
+static int add_defaults(struct resolver *x, struct avro_code *c, const struct avro_node *r, const struct matching *match,
+                        uint32_t from, uint32_t to, struct str *fail)
 {
     *fail = (struct str){"", 0};
     for (uint32_t i = from; i < to && fail->n == 0; i++)
@@ -248,7 +263,8 @@ static int add_defaults(struct resolver *x, struct avro_code *c, const struct av
     return 0;
 }
 
-static struct avro_code *resolve_record(struct resolver *x, struct avro_code *c, const struct avro_node *w, const struct avro_node *r)
+static struct avro_code *resolve_record(struct resolver *x, struct avro_code *c, const struct avro_node *w,
+                                        const struct avro_node *r)
 {
     struct arena *a = x->m->arena;
     struct matching match = {arena_calloc(a, w->n + 1, sizeof *match.of_writer), arena_calloc(a, r->n + 1, sizeof *match.fed)};
@@ -260,7 +276,9 @@ static struct avro_code *resolve_record(struct resolver *x, struct avro_code *c,
         return no_memory(x);
     int twice = match_fields(w, r, &match);
     if (twice >= 0)
-        return become_fail(x, c, arena_printf(a, "the reader's field \"%.*s\" matches several fields of the writer", STR_ARG(r->fields[twice].name)));
+        return become_fail(
+            x, c,
+            arena_printf(a, "the reader's field \"%.*s\" matches several fields of the writer", STR_ARG(r->fields[twice].name)));
     for (uint32_t i = 0, last = 0; i < w->n; i++) {
         int at = match.of_writer[i];
         c->reorder |= at >= 0 && (uint32_t)at < last;
@@ -287,7 +305,8 @@ static struct avro_code *resolve_record(struct resolver *x, struct avro_code *c,
 
 /* ---- the rest ------------------------------------------------------------------------------------------------------- */
 
-static struct avro_code *resolve_enum(struct resolver *x, struct avro_code *c, const struct avro_node *w, const struct avro_node *r)
+static struct avro_code *resolve_enum(struct resolver *x, struct avro_code *c, const struct avro_node *w,
+                                      const struct avro_node *r)
 {
     c->op = CODE_ENUM;
     c->quoted = arena_calloc(x->m->arena, w->n + 1, sizeof *c->quoted);
@@ -302,7 +321,8 @@ static struct avro_code *resolve_enum(struct resolver *x, struct avro_code *c, c
     return c;
 }
 
-static struct avro_code *resolve_pair(struct resolver *x, struct avro_code *c, const struct avro_node *w, const struct avro_node *r)
+static struct avro_code *resolve_pair(struct resolver *x, struct avro_code *c, const struct avro_node *w,
+                                      const struct avro_node *r)
 {
     if (w->kind == AVRO_T_UNION)
         return resolve_writer_union(x, c, w, r);
@@ -318,8 +338,9 @@ static struct avro_code *resolve_pair(struct resolver *x, struct avro_code *c, c
     case AVRO_T_FIXED:
         if (w->size == r->size)
             return c;
-        return become_fail(x, c, arena_printf(x->m->arena, "the writer's fixed %.*s has %lld bytes, the reader's %lld", STR_ARG(type_name(w)), (long long)w->size,
-                                              (long long)r->size));
+        return become_fail(x, c,
+                           arena_printf(x->m->arena, "the writer's fixed %.*s has %lld bytes, the reader's %lld",
+                                        STR_ARG(type_name(w)), (long long)w->size, (long long)r->size));
     default: /* array, map */
         c->items = resolve(x, w->items, r->items);
         return c->items != NULL ? c : NULL;
@@ -352,7 +373,8 @@ static struct avro_code *resolve(struct resolver *x, const struct avro_node *w, 
     return c;
 }
 
-const struct avro_code *code_resolve(struct code_maker *m, const struct avro_node *writer, const struct avro_node *reader, struct err *err)
+const struct avro_code *code_resolve(struct code_maker *m, const struct avro_node *writer, const struct avro_node *reader,
+                                     struct err *err)
 {
     struct resolver x = {.m = m, .err = err};
     const struct avro_code *c = resolve(&x, writer, reader);

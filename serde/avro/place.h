@@ -1,6 +1,7 @@
 /* serde/avro/place.h - where in a value something is wrong, as a JSON pointer.  Private to the Avro wing.
  *
- * Nothing is written down while all is well: whoever fails sets the text, and each level on the way back puts its step in front. */
+ * Nothing is written down while all is well: whoever fails sets the text, and each level on the way back puts its step in front.
+ */
 #ifndef SERDE_AVRO_PLACE_H
 #define SERDE_AVRO_PLACE_H
 
@@ -9,8 +10,8 @@
 
 struct place {
     char path[200];
-    size_t at;       /* the pointer is path[at..) */
-    bool cut;        /* outer steps did not fit */
+    size_t at; /* the pointer is path[at..) */
+    bool cut;  /* outer steps did not fit */
     int code;
     char text[260];
 };

@@ -1,5 +1,5 @@
-/* The Avro codec on a set of schemas: bytes that are read give JSON that is well-formed and, written again, reads as the same JSON; JSON that is written reads back
- * and is written the same.  The first byte chooses schema and direction. */
+/* The Avro codec on a set of schemas: bytes that are read give JSON that is well-formed and, written again, reads as the same
+ * JSON; JSON that is written reads back and is written the same.  The first byte chooses schema and direction. */
 #include "serde/codec.h"
 
 #include <stdlib.h>
@@ -7,24 +7,34 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static const char *const schemas[] = {
-    ("{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"i\",\"type\":\"int\"},{\"name\":\"l\",\"type\":\"long\"},{\"name\":\"f\",\"type\":\"float\"},"
-     "{\"name\":\"d\",\"type\":\"double\"},{\"name\":\"b\",\"type\":\"boolean\"},{\"name\":\"s\",\"type\":\"string\"},{\"name\":\"y\",\"type\":\"bytes\"},{\"name\":\"n\",\"type\":\"null\"}]}"),
-    ("{\"type\":\"record\",\"name\":\"n.Node\",\"fields\":[{\"name\":\"v\",\"type\":\"int\"},{\"name\":\"next\",\"type\":[\"null\",\"Node\"]},"
-     "{\"name\":\"all\",\"type\":{\"type\":\"array\",\"items\":\"Node\"}},{\"name\":\"by\",\"type\":{\"type\":\"map\",\"values\":\"Node\"}}]}"),
-    ("{\"type\":\"array\",\"items\":[\"null\",\"string\",\"double\",{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\",\"C\"]},{\"type\":\"fixed\",\"name\":\"F\",\"size\":2},"
+    ("{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"i\",\"type\":\"int\"},{\"name\":\"l\",\"type\":\"long\"},{"
+     "\"name\":\"f\",\"type\":\"float\"},"
+     "{\"name\":\"d\",\"type\":\"double\"},{\"name\":\"b\",\"type\":\"boolean\"},{\"name\":\"s\",\"type\":\"string\"},{\"name\":"
+     "\"y\",\"type\":\"bytes\"},{\"name\":\"n\",\"type\":\"null\"}]}"),
+    ("{\"type\":\"record\",\"name\":\"n.Node\",\"fields\":[{\"name\":\"v\",\"type\":\"int\"},{\"name\":\"next\",\"type\":["
+     "\"null\",\"Node\"]},"
+     "{\"name\":\"all\",\"type\":{\"type\":\"array\",\"items\":\"Node\"}},{\"name\":\"by\",\"type\":{\"type\":\"map\",\"values\":"
+     "\"Node\"}}]}"),
+    ("{\"type\":\"array\",\"items\":[\"null\",\"string\",\"double\",{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"B\","
+     "\"C\"]},{\"type\":\"fixed\",\"name\":\"F\",\"size\":2},"
      "{\"type\":\"map\",\"values\":\"long\"}]}"),
     "\"bytes\"",
     "{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":\"null\"}}",
-    ("{\"type\":\"record\",\"name\":\"W\",\"fields\":[{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\",\"type\":\"int\"},{\"name\":\"c\",\"type\":\"int\"},{\"name\":\"d\",\"type\":\"int\"},"
-     "{\"name\":\"e\",\"type\":\"int\"},{\"name\":\"f\",\"type\":\"int\"},{\"name\":\"g\",\"type\":\"string\"},{\"name\":\"h\",\"type\":\"string\"},{\"name\":\"i\",\"type\":\"string\"}]}"),
+    ("{\"type\":\"record\",\"name\":\"W\",\"fields\":[{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\",\"type\":\"int\"},{"
+     "\"name\":\"c\",\"type\":\"int\"},{\"name\":\"d\",\"type\":\"int\"},"
+     "{\"name\":\"e\",\"type\":\"int\"},{\"name\":\"f\",\"type\":\"int\"},{\"name\":\"g\",\"type\":\"string\"},{\"name\":\"h\","
+     "\"type\":\"string\"},{\"name\":\"i\",\"type\":\"string\"}]}"),
     "[\"null\",\"string\",\"bytes\",{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"self\",\"type\":\"R\"}]}]",
 };
 /* Read as the schema of the same place: order, defaults, promotion, what is skipped. */
 static const char *const readers[] = {
-    ("{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"s\",\"type\":\"bytes\"},{\"name\":\"new\",\"type\":[\"int\",\"null\"],\"default\":1},{\"name\":\"i\",\"type\":\"double\"},"
+    ("{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"s\",\"type\":\"bytes\"},{\"name\":\"new\",\"type\":[\"int\","
+     "\"null\"],\"default\":1},{\"name\":\"i\",\"type\":\"double\"},"
      "{\"name\":\"f\",\"type\":\"double\"},{\"name\":\"y\",\"type\":\"string\"}]}"),
-    "{\"type\":\"record\",\"name\":\"n.Node\",\"fields\":[{\"name\":\"next\",\"type\":[\"null\",\"Node\"]},{\"name\":\"v\",\"type\":\"float\"}]}",
-    "{\"type\":\"array\",\"items\":[{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"U\"],\"default\":\"U\"},\"bytes\",\"null\",\"double\"]}",
+    "{\"type\":\"record\",\"name\":\"n.Node\",\"fields\":[{\"name\":\"next\",\"type\":[\"null\",\"Node\"]},{\"name\":\"v\","
+    "\"type\":\"float\"}]}",
+    "{\"type\":\"array\",\"items\":[{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"A\",\"U\"],\"default\":\"U\"},\"bytes\","
+    "\"null\",\"double\"]}",
     "[\"null\",\"string\"]",
     "{\"type\":\"array\",\"items\":{\"type\":\"array\",\"items\":[\"null\",\"int\"]}}",
     "{\"type\":\"record\",\"name\":\"W\",\"fields\":[{\"name\":\"i\",\"type\":\"string\"}]}",
@@ -80,7 +90,8 @@ static void must_be_json(struct str text)
             return;
 }
 
-/* Maps may say a key twice in their bytes, and text may not be UTF-8: then the second text differs from the first, but not the third from the second. */
+/* Maps may say a key twice in their bytes, and text may not be UTF-8: then the second text differs from the first, but not the
+ * third from the second. */
 static void read_bytes(const struct codec *c, struct str bytes)
 {
     struct buf text = {.max = TEXT_MAX}, again = {0}, second = {.max = TEXT_MAX}, third = {.max = TEXT_MAX};

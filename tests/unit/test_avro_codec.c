@@ -60,8 +60,12 @@ static bool same_json(struct str a, const char *b)
 }
 
 #define RECORD_R "{\"type\":\"record\",\"name\":\"R\",\"fields\":["
-#define AB RECORD_R "{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\",\"type\":\"string\"},{\"name\":\"c\",\"type\":{\"type\":\"array\",\"items\":\"long\"}}]}"
-#define NODE "{\"type\":\"record\",\"name\":\"n.Node\",\"fields\":[{\"name\":\"v\",\"type\":\"int\"},{\"name\":\"next\",\"type\":[\"null\",\"Node\"]}]}"
+#define AB                                                                                                                       \
+    RECORD_R "{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\",\"type\":\"string\"},{\"name\":\"c\",\"type\":{\"type\":"        \
+             "\"array\",\"items\":\"long\"}}]}"
+#define NODE                                                                                                                     \
+    "{\"type\":\"record\",\"name\":\"n.Node\",\"fields\":[{\"name\":\"v\",\"type\":\"int\"},{\"name\":\"next\",\"type\":["       \
+    "\"null\",\"Node\"]}]}"
 
 static void values(void **state)
 {
@@ -99,22 +103,33 @@ static void values(void **state)
         {"array", "{\"type\":\"array\",\"items\":\"int\"}", "[1,-1]", "04020100", NULL},
         {"map", "{\"type\":\"map\",\"values\":\"int\"}", "{}", "00", NULL},
         {"map", "{\"type\":\"map\",\"values\":\"int\"}", "{\"x\":1,\"y\\u0041\":2}", "040278020479410400", "{\"x\":1,\"yA\":2}"},
-        {"map with a key twice: the last counts", "{\"type\":\"map\",\"values\":\"int\"}", "{\"x\":1,\"y\":5,\"x\":2}", "04027804027" "90a00", "{\"x\":2,\"y\":5}"},
-        {"map with a key twice, written differently", "{\"type\":\"map\",\"values\":\"int\"}", "{\"x\":1,\"\\u0078\":2}", "0202780400", "{\"x\":2}"},
+        {"map with a key twice: the last counts", "{\"type\":\"map\",\"values\":\"int\"}", "{\"x\":1,\"y\":5,\"x\":2}",
+         "04027804027"
+         "90a00",
+         "{\"x\":2,\"y\":5}"},
+        {"map with a key twice, written differently", "{\"type\":\"map\",\"values\":\"int\"}", "{\"x\":1,\"\\u0078\":2}",
+         "0202780400", "{\"x\":2}"},
         {"union", "[\"null\",\"string\"]", "{\"string\":\"x\"}", "020278", "{\"string\":\"x\"}"},
         {"union, null by name", "[\"null\",\"string\"]", "{\"null\":null}", "00", "null"},
-        {"union with its branch twice", "[\"null\",\"string\"]", "{\"string\":\"x\",\"string\":\"y\"}", "020279", "{\"string\":\"y\"}"},
+        {"union with its branch twice", "[\"null\",\"string\"]", "{\"string\":\"x\",\"string\":\"y\"}", "020279",
+         "{\"string\":\"y\"}"},
         {"record in order", AB, "{\"a\":1,\"b\":\"x\",\"c\":[2]}", "020278020400", NULL},
         {"record in another order", AB, "{\"c\":[2],\"a\":1,\"b\":\"x\"}", "020278020400", "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
         {"record in reverse", AB, "{\"c\":[2],\"b\":\"x\",\"a\":1}", "020278020400", "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
         {"first in order, then not", AB, "{\"a\":1,\"c\":[2],\"b\":\"x\"}", "020278020400", "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
-        {"unknown members between", AB, "{\"z\":{\"a\":[9]},\"a\":1,\"y\":[],\"b\":\"x\",\"c\":[2],\"w\":\"\"}", "020278020400", "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
-        {"unknown members between, other order", AB, "{\"c\":[2],\"z\":{\"a\":[9]},\"a\":1,\"y\":[],\"b\":\"x\",\"w\":0}", "020278020400", "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
-        {"a member twice: the last counts", AB, "{\"a\":7,\"b\":\"long one\",\"c\":[2],\"a\":1,\"b\":\"x\"}", "020278020400", "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
-        {"a member twice, the first wrong", AB, "{\"a\":\"7\",\"b\":\"x\",\"c\":[2],\"a\":1}", "020278020400", "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
-        {"escaped member names", AB, "{\"\\u0061\":1,\"b\":\"x\",\"\\u0063\":[2]}", "020278020400", "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
+        {"unknown members between", AB, "{\"z\":{\"a\":[9]},\"a\":1,\"y\":[],\"b\":\"x\",\"c\":[2],\"w\":\"\"}", "020278020400",
+         "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
+        {"unknown members between, other order", AB, "{\"c\":[2],\"z\":{\"a\":[9]},\"a\":1,\"y\":[],\"b\":\"x\",\"w\":0}",
+         "020278020400", "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
+        {"a member twice: the last counts", AB, "{\"a\":7,\"b\":\"long one\",\"c\":[2],\"a\":1,\"b\":\"x\"}", "020278020400",
+         "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
+        {"a member twice, the first wrong", AB, "{\"a\":\"7\",\"b\":\"x\",\"c\":[2],\"a\":1}", "020278020400",
+         "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
+        {"escaped member names", AB, "{\"\\u0061\":1,\"b\":\"x\",\"\\u0063\":[2]}", "020278020400",
+         "{\"a\":1,\"b\":\"x\",\"c\":[2]}"},
         {"recursion", NODE, "{\"v\":1,\"next\":{\"n.Node\":{\"v\":2,\"next\":null}}}", "02020400", NULL},
-        {"other order, nested", NODE, "{\"next\":{\"n.Node\":{\"next\":null,\"v\":2}},\"v\":1}", "02020400", "{\"v\":1,\"next\":{\"n.Node\":{\"v\":2,\"next\":null}}}"},
+        {"other order, nested", NODE, "{\"next\":{\"n.Node\":{\"next\":null,\"v\":2}},\"v\":1}", "02020400",
+         "{\"v\":1,\"next\":{\"n.Node\":{\"v\":2,\"next\":null}}}"},
         {"record without fields", RECORD_R "]}", "{\"x\":[{}]}", "", "{}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -159,13 +174,15 @@ static void refusals(void **state)
         {"unknown branch", "[\"null\",\"string\"]", "{\"int\":1}", ": unknown union branch \"int\""},
         {"empty union object", "[\"null\",\"string\"]", "{}", ": unknown union branch"},
         {"two members", "[\"null\",\"string\"]", "{\"string\":\"x\",\"int\":1}", "a union is an object with one member"},
-        {"short branch name", "[\"null\",{\"type\":\"record\",\"name\":\"n.R\",\"fields\":[]}]", "{\"R\":{}}", "unknown union branch \"R\""},
+        {"short branch name", "[\"null\",{\"type\":\"record\",\"name\":\"n.R\",\"fields\":[]}]", "{\"R\":{}}",
+         "unknown union branch \"R\""},
         {"null is no branch", "[\"string\",\"int\"]", "null", ": expected {\"string\": ...} or {\"int\": ...}, got null"},
         {"missing", AB, "{\"a\":1,\"b\":\"x\"}", ": field \"c\" is missing"},
         {"missing in another order", AB, "{\"c\":[],\"b\":\"x\"}", ": field \"a\" is missing"},
         {"place in a record", AB, "{\"a\":1,\"b\":\"x\",\"c\":[1,false]}", "/c/1: expected long, got boolean"},
         {"place in another order", AB, "{\"c\":[1,false],\"b\":\"x\",\"a\":1}", "/c/1: expected long, got boolean"},
-        {"place in a union", NODE, "{\"v\":1,\"next\":{\"n.Node\":{\"v\":\"2\",\"next\":null}}}", "/next/n.Node/v: expected int, got string"},
+        {"place in a union", NODE, "{\"v\":1,\"next\":{\"n.Node\":{\"v\":\"2\",\"next\":null}}}",
+         "/next/n.Node/v: expected int, got string"},
         {"not JSON", AB, "{\"a\":1,\"b\":}", "expected a JSON value but got '}' at line 1 column 12"},
         {"not JSON in what is ignored", AB, "{\"z\":[1,]}", "at line 1 column 9"},
     };
@@ -176,7 +193,8 @@ static void refusals(void **state)
         if (encode(c, cases[i].json, true, &out, &err) == 0)
             fail_msg("%s: %s is taken", cases[i].why, cases[i].json);
         assert_int_equal(err.code, ERR_INVALID);
-        if (strstr(err.text, cases[i].says) == NULL || (cases[i].says[0] == ':' && err.text[0] != ':') || (cases[i].says[0] == '/' && err.text[0] != '/'))
+        if (strstr(err.text, cases[i].says) == NULL || (cases[i].says[0] == ':' && err.text[0] != ':') ||
+            (cases[i].says[0] == '/' && err.text[0] != '/'))
             fail_msg("%s: %s -> %s", cases[i].why, cases[i].json, err.text);
         codec_unref(c);
     }
@@ -191,7 +209,10 @@ static void bad_bytes(void **state)
     } cases[] = {
         {"nothing", "\"int\"", "", "ends inside a number"},
         {"open varint", "\"long\"", "ffff", "ends inside a number"},
-        {"too long varint", "\"long\"", "80808080808080808080" "01", "more than 64 bits"},
+        {"too long varint", "\"long\"",
+         "80808080808080808080"
+         "01",
+         "more than 64 bits"},
         {"tenth byte over 1", "\"long\"", "ffffffffffffffffff02", "more than 64 bits"},
         {"int over 32 bits", "\"int\"", "ffffffff1f", "does not fit 32 bits"},
         {"boolean 2", "\"boolean\"", "02", "0x02"},
@@ -207,13 +228,25 @@ static void bad_bytes(void **state)
         {"negative branch", "[\"null\",\"int\"]", "01", "branch number -1"},
         {"trailing", "\"int\"", "0200", "1 bytes follow"},
         {"array without end", "{\"type\":\"array\",\"items\":\"int\"}", "0202", "ends inside a number"},
-        {"item", "{\"type\":\"array\",\"items\":\"string\"}", "0400" "08", "/1: the data ends inside a string"},
+        {"item", "{\"type\":\"array\",\"items\":\"string\"}",
+         "0400"
+         "08",
+         "/1: the data ends inside a string"},
         {"block of -2^63", EMPTY_ARRAY, "ffffffffffffffffff01", "a block of 2^63"},
         {"2^60 nulls", EMPTY_ARRAY, "808080808080808020", "over its limit"},
-        {"block longer than the data", "{\"type\":\"array\",\"items\":\"int\"}", "01" "08" "0200", "a block of 4 bytes"},
-        {"block that lies", "{\"type\":\"array\",\"items\":\"int\"}", "01" "04" "020000", "do not take the bytes"},
+        {"block longer than the data", "{\"type\":\"array\",\"items\":\"int\"}",
+         "01"
+         "08"
+         "0200",
+         "a block of 4 bytes"},
+        {"block that lies", "{\"type\":\"array\",\"items\":\"int\"}",
+         "01"
+         "04"
+         "020000",
+         "do not take the bytes"},
         {"record of itself", RECORD_R "{\"name\":\"r\",\"type\":\"R\"}]}", "", "nested more than"},
-        {"record of itself twice", RECORD_R "{\"name\":\"r\",\"type\":\"R\"},{\"name\":\"s\",\"type\":\"R\"}]}", "", "nested more than"},
+        {"record of itself twice", RECORD_R "{\"name\":\"r\",\"type\":\"R\"},{\"name\":\"s\",\"type\":\"R\"}]}", "",
+         "nested more than"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
@@ -236,7 +269,10 @@ static void values_of_no_bytes_do_not_explode(void **state)
     buf_put_str(&schema, STR("["));
     buf_put_str(&schema, STR("{\"type\":\"record\",\"name\":\"R0\",\"fields\":[]}"));
     for (int i = 1; i <= 40; i++)
-        buf_printf(&schema, ",{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[{\"name\":\"a\",\"type\":\"R%d\"},{\"name\":\"b\",\"type\":\"R%d\"}]}", i, i - 1, i - 1);
+        buf_printf(&schema,
+                   ",{\"type\":\"record\",\"name\":\"R%d\",\"fields\":[{\"name\":\"a\",\"type\":\"R%d\"},{\"name\":\"b\","
+                   "\"type\":\"R%d\"}]}",
+                   i, i - 1, i - 1);
     buf_put_str(&schema, STR("]"));
     struct codec *c = make(buf_cstr(&schema));
     assert_int_equal(codec_decode_plain(c, STR("\x50"), &out, &err), -1);
@@ -250,12 +286,27 @@ static void blocks(void **state)
     static const struct {
         const char *why, *schema, *hex, *json;
     } cases[] = {
-        {"several blocks", "{\"type\":\"array\",\"items\":\"int\"}", "0202" "040406" "00", "[1,2,3]"},
-        {"a block with its bytes", "{\"type\":\"array\",\"items\":\"int\"}", "03040406" "0202" "00", "[2,3,1]"},
-        {"a map in blocks", "{\"type\":\"map\",\"values\":\"int\"}", "0202" "6102" "0106026204" "00", "{\"a\":1,\"b\":2}"},
+        {"several blocks", "{\"type\":\"array\",\"items\":\"int\"}",
+         "0202"
+         "040406"
+         "00",
+         "[1,2,3]"},
+        {"a block with its bytes", "{\"type\":\"array\",\"items\":\"int\"}",
+         "03040406"
+         "0202"
+         "00",
+         "[2,3,1]"},
+        {"a map in blocks", "{\"type\":\"map\",\"values\":\"int\"}",
+         "0202"
+         "6102"
+         "0106026204"
+         "00",
+         "{\"a\":1,\"b\":2}"},
         {"1,000 nulls", EMPTY_ARRAY, "d00f00", NULL},
         {"a longer varint than need be", "\"int\"", "828000", "1"},
-        {"not UTF-8", "\"string\"", "0861ff62c3", "\"a\xEF\xBF\xBD" "b\xEF\xBF\xBD\""},
+        {"not UTF-8", "\"string\"", "0861ff62c3",
+         "\"a\xEF\xBF\xBD"
+         "b\xEF\xBF\xBD\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
@@ -301,7 +352,8 @@ static void message_form(void **state)
 {
     struct err err = {0};
     OWN_BY(buf_clear) struct buf out = {0};
-    struct codec *bytes = make("{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":4}"), *u = make("[\"null\",\"string\",\"bytes\"]"), *i = make("\"int\"");
+    struct codec *bytes = make("{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":4}"),
+                 *u = make("[\"null\",\"string\",\"bytes\"]"), *i = make("\"int\"");
     assert_int_equal(encode(bytes, "\"\\u0004\\u00d2\"", false, &out, &err), 0);
     assert_true(str_eq(buf_str(&out), STR("\x04\xD2")));
     buf_reset(&out);
@@ -312,7 +364,8 @@ static void message_form(void **state)
     assert_true(str_eq(buf_str(&out), STR("\x04\x04\xD2")));
     buf_reset(&out);
     assert_int_equal(encode(u, "{\"bytes\":\"ab\"}", false, &out, &err), 0); /* only bytes at the very top are raw */
-    assert_true(str_eq(buf_str(&out), STR("\x04\x04" "ab")));
+    assert_true(str_eq(buf_str(&out), STR("\x04\x04"
+                                          "ab")));
     buf_reset(&out);
     assert_int_equal(codec_decode_json(u, STR("\x02\x02x"), &out, &err), 0);
     assert_true(str_eq(buf_str(&out), STR("\"x\"")));
@@ -344,7 +397,9 @@ static void inside_a_text(void **state)
     assert_int_equal(codec_encode_plain(c, &r, json_next(&r), &out, &err), 0);
     assert_int_equal(json_next(&r), JSON_NUMBER);
     assert_int_equal(json_next(&r), JSON_ARRAY_END);
-    assert_true(str_eq(buf_str(&out), STR("\x02\x02" "a\x04\x00\x02\x02" "b\x06\x00")));
+    assert_true(str_eq(buf_str(&out), STR("\x02\x02"
+                                          "a\x04\x00\x02\x02"
+                                          "b\x06\x00")));
     codec_unref(c);
 }
 
@@ -408,7 +463,8 @@ static void wide_records(void **state)
     enum { N = 400 };
     buf_put_str(&schema, STR(RECORD_R));
     for (int i = 0; i < N; i++) {
-        buf_printf(&schema, "%s{\"name\":\"field_%d\",\"type\":%s}", i > 0 ? "," : "", i, i % 2 ? "\"string\"" : "[\"null\",\"long\"]");
+        buf_printf(&schema, "%s{\"name\":\"field_%d\",\"type\":%s}", i > 0 ? "," : "", i,
+                   i % 2 ? "\"string\"" : "[\"null\",\"long\"]");
         buf_printf(&json, i % 2 ? "%c\"field_%d\":\"%d\"" : "%c\"field_%d\":{\"long\":%d}", i > 0 ? ',' : '{', i, i * i);
         int k = i * 7 % N; /* every one once */
         buf_printf(&mixed, k % 2 ? "%c\"field_%d\":\"%d\"" : "%c\"field_%d\":{\"long\":%d}", i > 0 ? ',' : '{', k, k * k);
@@ -428,16 +484,11 @@ static void wide_records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values),
-        cmocka_unit_test(refusals),
-        cmocka_unit_test(bad_bytes),
-        cmocka_unit_test(values_of_no_bytes_do_not_explode),
-        cmocka_unit_test(blocks),
-        cmocka_unit_test(long_arrays_and_maps),
-        cmocka_unit_test(message_form),
-        cmocka_unit_test(inside_a_text),
-        cmocka_unit_test(ceilings),
-        cmocka_unit_test(depth),
+        cmocka_unit_test(values),       cmocka_unit_test(refusals),
+        cmocka_unit_test(bad_bytes),    cmocka_unit_test(values_of_no_bytes_do_not_explode),
+        cmocka_unit_test(blocks),       cmocka_unit_test(long_arrays_and_maps),
+        cmocka_unit_test(message_form), cmocka_unit_test(inside_a_text),
+        cmocka_unit_test(ceilings),     cmocka_unit_test(depth),
         cmocka_unit_test(wide_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,23 @@ static unsigned dice(unsigned n)
 
 /* ---- schemas -------------------------------------------------------------------------------------------------------- */
 
-enum kind { T_NULL, T_BOOLEAN, T_INT, T_LONG, T_FLOAT, T_DOUBLE, T_BYTES, T_STRING, T_RECORD, T_ENUM, T_FIXED, T_ARRAY, T_MAP, T_UNION, T_AGAIN };
+enum kind {
+    T_NULL,
+    T_BOOLEAN,
+    T_INT,
+    T_LONG,
+    T_FLOAT,
+    T_DOUBLE,
+    T_BYTES,
+    T_STRING,
+    T_RECORD,
+    T_ENUM,
+    T_FIXED,
+    T_ARRAY,
+    T_MAP,
+    T_UNION,
+    T_AGAIN
+};
 
 static const char *const words[] = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"};
 
@@ -113,7 +129,9 @@ static struct type *make_item(struct making *m, int depth)
 
 static struct type *make_type(struct making *m, int depth, bool in_union)
 {
-    static const enum kind promoted[][3] = {[T_INT] = {T_LONG, T_FLOAT, T_DOUBLE}, [T_LONG] = {T_FLOAT, T_DOUBLE, T_DOUBLE}, [T_FLOAT] = {T_DOUBLE, T_DOUBLE, T_DOUBLE}};
+    static const enum kind promoted[][3] = {[T_INT] = {T_LONG, T_FLOAT, T_DOUBLE},
+                                            [T_LONG] = {T_FLOAT, T_DOUBLE, T_DOUBLE},
+                                            [T_FLOAT] = {T_DOUBLE, T_DOUBLE, T_DOUBLE}};
     struct type *t = arena_calloc(m->arena, 1, sizeof *t);
     t->kind = t->as_reader = (enum kind)dice(depth > 0 ? T_UNION + (in_union ? 0 : 3) : T_RECORD);
     if (t->kind > T_UNION) /* records and unions are what matters */
@@ -227,7 +245,8 @@ static double random_double(void)
     case 1:
         return (double)(int64_t)dice(2000000) / 100 - 10000;
     case 2: {
-        static const double odd[] = {0.0, -0.0, INFINITY, -INFINITY, 5e-324, 1.7976931348623157e308, 1e-3, 1e7, 9999999.999999999, 0.1};
+        static const double odd[] = {0.0,  -0.0, INFINITY,          -INFINITY, 5e-324, 1.7976931348623157e308,
+                                     1e-3, 1e7,  9999999.999999999, 0.1};
         return odd[dice(sizeof odd / sizeof *odd)];
     }
     default:
@@ -468,23 +487,26 @@ static void our_bytes(const struct side *s, struct str json, struct buf *out)
     struct err err = {0};
     json_reader_init(&r, json, 0);
     if (codec_encode_plain(s->codec, &r, json_next(&r), out, &err) < 0 || json_next(&r) != JSON_END)
-        fail_msg("seed %llu: %s\n%.*s\n%s %s", (unsigned long long)dice_seed, s->schema != NULL ? schema_canonical(s->schema).p : "", STR_ARG(json), err.text, r.err.text);
+        fail_msg("seed %llu: %s\n%.*s\n%s %s", (unsigned long long)dice_seed,
+                 s->schema != NULL ? schema_canonical(s->schema).p : "", STR_ARG(json), err.text, r.err.text);
 }
 
 static void expect_same(const struct side *s, struct str ours, struct str theirs, struct str json)
 {
     if (!str_eq(ours, theirs))
-        fail_msg("seed %llu: other bytes than avro-c's for\n%.*s\n%.*s", (unsigned long long)dice_seed, STR_ARG(schema_canonical(s->schema)), STR_ARG(json));
+        fail_msg("seed %llu: other bytes than avro-c's for\n%.*s\n%.*s", (unsigned long long)dice_seed,
+                 STR_ARG(schema_canonical(s->schema)), STR_ARG(json));
 }
 
-/* Their bytes read with the reader's schema, by them and by us. 0 where avro-c leaves the value half done: an empty record, array or map in a union does not
- * make it choose the branch. */
+/* Their bytes read with the reader's schema, by them and by us. 0 where avro-c leaves the value half done: an empty record, array
+ * or map in a union does not make it choose the branch. */
 static int check_resolution(struct side *writer, struct side *reader, struct codec *resolving, struct str bytes)
 {
     struct err err = {0};
     avro_value_iface_t *class = avro_resolved_writer_new(writer->theirs, reader->theirs);
     if (class == NULL)
-        fail_msg("seed %llu: avro-c cannot resolve %s: %s", (unsigned long long)dice_seed, buf_cstr(&reader->text), avro_strerror());
+        fail_msg("seed %llu: avro-c cannot resolve %s: %s", (unsigned long long)dice_seed, buf_cstr(&reader->text),
+                 avro_strerror());
     avro_value_t dest, resolved;
     assert_int_equal(avro_generic_value_new(reader->class, &dest), 0);
     assert_int_equal(avro_resolved_writer_new_value(class, &resolved), 0);
@@ -548,7 +570,8 @@ static void random_values(void **state)
         side_open(&reader, t, true);
         struct codec *resolving = codec_new_resolving(writer.schema, reader.schema, &err);
         if (resolving == NULL)
-            fail_msg("seed %llu: %s\n%s\n%s", (unsigned long long)dice_seed, buf_cstr(&writer.text), buf_cstr(&reader.text), err.text);
+            fail_msg("seed %llu: %s\n%s\n%s", (unsigned long long)dice_seed, buf_cstr(&writer.text), buf_cstr(&reader.text),
+                     err.text);
         for (int k = 0; k < VALUES_EACH; k++)
             check_value(&writer, &reader, resolving, &resolved);
         codec_unref(resolving);

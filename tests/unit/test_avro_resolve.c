@@ -35,7 +35,8 @@ static int convert(const char *writer, const char *reader, const char *value, bo
     struct codec *plain = codec_new(w, err), *c;
     assert_non_null(plain);
     json_reader_init(&r, str_of(value), 0);
-    int rc = message ? codec_encode_json(plain, &r, json_next(&r), &bytes, err) : codec_encode_plain(plain, &r, json_next(&r), &bytes, err);
+    int rc = message ? codec_encode_json(plain, &r, json_next(&r), &bytes, err)
+                     : codec_encode_plain(plain, &r, json_next(&r), &bytes, err);
     if (rc < 0)
         fail_msg("%s: %s", value, err->text);
     c = resolving(writer, reader, err);
@@ -73,47 +74,77 @@ static void reads(void **state)
         {"bytes as string", "\"bytes\"", STRING, "\"\\u00c3\\u00a9\"", "\"\xC3\xA9\""},
         {"array", "{\"type\":\"array\",\"items\":\"int\"}", "{\"type\":\"array\",\"items\":\"double\"}", "[1,2]", "[1.0,2.0]"},
         {"map", "{\"type\":\"map\",\"values\":\"int\"}", "{\"type\":\"map\",\"values\":\"double\"}", "{\"k\":1}", "{\"k\":1.0}"},
-        {"an empty array of what cannot be read", "{\"type\":\"array\",\"items\":\"int\"}", "{\"type\":\"array\",\"items\":\"string\"}", "[]", "[]"},
+        {"an empty array of what cannot be read", "{\"type\":\"array\",\"items\":\"int\"}",
+         "{\"type\":\"array\",\"items\":\"string\"}", "[]", "[]"},
         {"other order", AB, REC("R", F("b", STRING) "," F("a", "\"long\"")), "{\"a\":1,\"b\":\"x\"}", "{\"b\":\"x\",\"a\":1}"},
         {"writer's field skipped", AB, REC("R", F("b", STRING)), "{\"a\":1,\"b\":\"x\"}", "{\"b\":\"x\"}"},
         {"all skipped", AB, REC("R", ""), "{\"a\":1,\"b\":\"x\"}", "{}"},
-        {"default first", AB, REC("R", FD("z", INT, "5") "," F("a", INT) "," F("b", STRING)), "{\"a\":1,\"b\":\"x\"}", "{\"z\":5,\"a\":1,\"b\":\"x\"}"},
+        {"default first", AB, REC("R", FD("z", INT, "5") "," F("a", INT) "," F("b", STRING)), "{\"a\":1,\"b\":\"x\"}",
+         "{\"z\":5,\"a\":1,\"b\":\"x\"}"},
         {"default last", AB, REC("R", F("a", INT) "," FD("z", "\"float\"", "5")), "{\"a\":1,\"b\":\"x\"}", "{\"a\":1,\"z\":5.0}"},
-        {"default between, other order", AB, REC("R", F("b", STRING) "," FD("z", "\"double\"", "0.5") "," F("a", INT)), "{\"a\":1,\"b\":\"x\"}", "{\"b\":\"x\",\"z\":0.5,\"a\":1}"},
+        {"default between, other order", AB, REC("R", F("b", STRING) "," FD("z", "\"double\"", "0.5") "," F("a", INT)),
+         "{\"a\":1,\"b\":\"x\"}", "{\"b\":\"x\",\"z\":0.5,\"a\":1}"},
         {"only a default", REC("R", ""), REC("R", FD("z", "\"boolean\"", "true")), "{}", "{\"z\":true}"},
         {"union default: null", REC("R", ""), REC("R", FD("z", "[\"null\",\"int\"]", "null")), "{}", "{\"z\":null}"},
         {"union default: tagged", REC("R", ""), REC("R", FD("z", "[\"int\",\"null\"]", "3")), "{}", "{\"z\":{\"int\":3}}"},
-        {"union default: the first that fits", REC("R", ""), REC("R", FD("z", "[\"int\",\"string\"]", "\"s\"")), "{}", "{\"z\":{\"string\":\"s\"}}"},
+        {"union default: the first that fits", REC("R", ""), REC("R", FD("z", "[\"int\",\"string\"]", "\"s\"")), "{}",
+         "{\"z\":{\"string\":\"s\"}}"},
         {"default of bytes", REC("R", ""), REC("R", FD("z", "\"bytes\"", "\"\\u00ff\"")), "{}", "{\"z\":\"\xC3\xBF\"}"},
         {"default of an enum", REC("R", ""), REC("R", FD("z", ENUM("[\"A\"]", ""), "\"A\"")), "{}", "{\"z\":\"A\"}"},
-        {"default of an array", REC("R", ""), REC("R", FD("z", "{\"type\":\"array\",\"items\":[\"null\",\"long\"]}", "[1,null]")), "{}", "{\"z\":[{\"long\":1},null]}"},
-        {"default of a map", REC("R", ""), REC("R", FD("z", "{\"type\":\"map\",\"values\":\"float\"}", "{\"k\":1}")), "{}", "{\"z\":{\"k\":1.0}}"},
-        {"default of a record with its own", REC("R", ""), REC("R", FD("z", REC("S", F("p", INT) "," FD("q", "[\"string\",\"null\"]", "\"d\"")), "{\"p\":1}")), "{}",
+        {"default of an array", REC("R", ""), REC("R", FD("z", "{\"type\":\"array\",\"items\":[\"null\",\"long\"]}", "[1,null]")),
+         "{}", "{\"z\":[{\"long\":1},null]}"},
+        {"default of a map", REC("R", ""), REC("R", FD("z", "{\"type\":\"map\",\"values\":\"float\"}", "{\"k\":1}")), "{}",
+         "{\"z\":{\"k\":1.0}}"},
+        {"default of a record with its own", REC("R", ""),
+         REC("R", FD("z", REC("S", F("p", INT) "," FD("q", "[\"string\",\"null\"]", "\"d\"")), "{\"p\":1}")), "{}",
          "{\"z\":{\"p\":1,\"q\":{\"string\":\"d\"}}}"},
         {"default NaN", REC("R", ""), REC("R", FD("z", "\"double\"", "\"NaN\"")), "{}", "{\"z\":\"NaN\"}"},
         {"field alias", AB, REC("R", FA("c", INT, "[\"a\"]")), "{\"a\":1,\"b\":\"x\"}", "{\"c\":1}"},
-        {"the name goes before an alias", AB, REC("R", "{\"name\":\"c\",\"type\":\"int\",\"default\":9,\"aliases\":[\"a\"]}," F("a", INT)), "{\"a\":1,\"b\":\"x\"}", "{\"c\":9,\"a\":1}"},
-        {"record alias", AB, "{\"type\":\"record\",\"name\":\"Q\",\"aliases\":[\"R\"],\"fields\":[" F("a", INT) "]}", "{\"a\":1,\"b\":\"x\"}", "{\"a\":1}"},
+        {"the name goes before an alias", AB,
+         REC("R", "{\"name\":\"c\",\"type\":\"int\",\"default\":9,\"aliases\":[\"a\"]}," F("a", INT)), "{\"a\":1,\"b\":\"x\"}",
+         "{\"c\":9,\"a\":1}"},
+        {"record alias", AB, "{\"type\":\"record\",\"name\":\"Q\",\"aliases\":[\"R\"],\"fields\":[" F("a", INT) "]}",
+         "{\"a\":1,\"b\":\"x\"}", "{\"a\":1}"},
         {"other name space", REC("n.R", F("a", INT)), REC("m.R", F("a", INT)), "{\"a\":1}", "{\"a\":1}"},
         {"enum symbols", ENUM("[\"A\",\"B\"]", ""), ENUM("[\"B\",\"A\",\"C\"]", ""), "\"B\"", "\"B\""},
         {"enum default", ENUM("[\"A\",\"B\"]", ""), ENUM("[\"A\",\"U\"]", ",\"default\":\"U\""), "\"B\"", "\"U\""},
         {"enum, the symbol that is known", ENUM("[\"A\",\"B\"]", ""), ENUM("[\"A\"]", ""), "\"A\"", "\"A\""},
-        {"fixed", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "\"ab\"", "\"ab\""},
+        {"fixed", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "\"ab\"",
+         "\"ab\""},
         {"into a union", INT, "[\"null\",\"int\"]", "1", "{\"int\":1}"},
         {"into a union, promoted", INT, "[\"null\",\"string\",\"double\"]", "1", "{\"double\":1.0}"},
         {"into a union, the same type before a promotion", INT, "[\"double\",\"int\"]", "1", "{\"int\":1}"},
         {"out of a union", "[\"null\",\"int\"]", "\"long\"", "{\"int\":1}", "1"},
         {"union to union", "[\"null\",\"int\",\"string\"]", "[\"string\",\"long\",\"null\"]", "{\"int\":1}", "{\"long\":1}"},
         {"union to union, null", "[\"null\",\"int\"]", "[\"int\",\"null\"]", "null", "null"},
-        {"union of records by name", "[" REC("A", F("a", INT)) "," REC("B", F("a", INT)) "]", "[" REC("x.B", F("a", INT)) "," REC("B", F("a", "\"long\"")) "]",
-         "{\"B\":{\"a\":1}}", "{\"B\":{\"a\":1}}"},
-        {"union of records by simple name", REC("A", F("a", INT)), "[\"null\"," REC("x.A", F("a", INT)) "]", "{\"a\":1}", "{\"x.A\":{\"a\":1}}"},
-        {"recursion", LIST(INT), LIST("\"double\""), "{\"v\":1,\"next\":{\"n.L\":{\"v\":2,\"next\":null}}}", "{\"v\":1.0,\"next\":{\"n.L\":{\"v\":2.0,\"next\":null}}}"},
-        {"recursion skipped", REC("R", F("l", LIST(INT)) "," F("a", INT)), REC("R", F("a", INT)), "{\"l\":{\"v\":1,\"next\":{\"n.L\":{\"v\":2,\"next\":null}}},\"a\":5}", "{\"a\":5}"},
+        {"union of records by name", "[" REC("A", F("a", INT)) "," REC("B", F("a", INT)) "]",
+         "[" REC("x.B", F("a", INT)) "," REC("B", F("a", "\"long\"")) "]", "{\"B\":{\"a\":1}}", "{\"B\":{\"a\":1}}"},
+        {"union of records by simple name", REC("A", F("a", INT)), "[\"null\"," REC("x.A", F("a", INT)) "]", "{\"a\":1}",
+         "{\"x.A\":{\"a\":1}}"},
+        {"recursion", LIST(INT), LIST("\"double\""), "{\"v\":1,\"next\":{\"n.L\":{\"v\":2,\"next\":null}}}",
+         "{\"v\":1.0,\"next\":{\"n.L\":{\"v\":2.0,\"next\":null}}}"},
+        {"recursion skipped", REC("R", F("l", LIST(INT)) "," F("a", INT)), REC("R", F("a", INT)),
+         "{\"l\":{\"v\":1,\"next\":{\"n.L\":{\"v\":2,\"next\":null}}},\"a\":5}", "{\"a\":5}"},
         {"every kind skipped",
-         REC("R", F("s", STRING) "," F("b", "\"bytes\"") "," F("l", "\"long\"") "," F("f", "\"float\"") "," F("e", ENUM("[\"A\"]", "")) "," F("x", "{\"type\":\"fixed\",\"name\":\"X\",\"size\":3}") ","
-                  F("m", "{\"type\":\"map\",\"values\":\"string\"}") "," F("n", "{\"type\":\"array\",\"items\":\"null\"}") "," F("u", "[\"null\",\"double\"]") "," F("a", INT)),
-         REC("R", F("a", INT)), "{\"s\":\"x\",\"b\":\"y\",\"l\":1,\"f\":1,\"e\":\"A\",\"x\":\"abc\",\"m\":{\"k\":\"v\",\"l\":\"w\"},\"n\":[null,null],\"u\":{\"double\":1},\"a\":5}", "{\"a\":5}"},
+         REC("R",
+             F("s", STRING) "," F("b", "\"bytes\"") "," F("l", "\"long\"") "," F("f", "\"float\"") "," F(
+                 "e",
+                 ENUM(
+                     "[\"A\"]",
+                     "")) "," F("x",
+                                "{\"type\":\"fixed\",\"name\":\"X\",\"size\":3}") "," F("m",
+                                                                                        "{\"type\":\"map\",\"values\":"
+                                                                                        "\"string\"}") "," F("n",
+                                                                                                             "{\"type\":"
+                                                                                                             "\"array\","
+                                                                                                             "\"items\":"
+                                                                                                             "\"null\"}") "," F("u",
+                                                                                                                                "[\"null\",\"double\"]") "," F("a",
+                                                                                                                                                               INT)),
+         REC("R", F("a", INT)),
+         "{\"s\":\"x\",\"b\":\"y\",\"l\":1,\"f\":1,\"e\":\"A\",\"x\":\"abc\",\"m\":{\"k\":\"v\",\"l\":\"w\"},\"n\":[null,null],"
+         "\"u\":{\"double\":1},\"a\":5}",
+         "{\"a\":5}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
@@ -137,14 +168,18 @@ static void refusals(void **state)
         {"other name", AB, REC("Q", F("a", INT)), NULL, "the writer's R cannot be read as the reader's Q"},
         {"several aliases", AB, REC("R", FA("c", "[\"int\",\"string\"]", "[\"a\",\"b\"]")), NULL, "matches several fields"},
         {"name and alias", AB, REC("R", FA("a", INT, "[\"b\"]")), NULL, "matches several fields"},
-        {"fixed size", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}", NULL, "has 2 bytes, the reader's 3"},
+        {"fixed size", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}", NULL,
+         "has 2 bytes, the reader's 3"},
         {"no branch", STRING, "[\"null\",\"int\"]", NULL, "no branch for the writer's string"},
         {"no branch at all", "[\"null\",\"string\"]", INT, NULL, "cannot be read"},
-        {"a default that does not fit", REC("R", ""), REC("R", FD("z", INT, "\"x\"")), NULL, "default of the reader's field \"z\""},
+        {"a default that does not fit", REC("R", ""), REC("R", FD("z", INT, "\"x\"")), NULL,
+         "default of the reader's field \"z\""},
         {"this branch", "[\"null\",\"int\"]", INT, "null", ": the writer's null cannot be read as the reader's int"},
-        {"this item", "{\"type\":\"array\",\"items\":\"int\"}", "{\"type\":\"array\",\"items\":\"string\"}", "[1]", "/0: the writer's int"},
+        {"this item", "{\"type\":\"array\",\"items\":\"int\"}", "{\"type\":\"array\",\"items\":\"string\"}", "[1]",
+         "/0: the writer's int"},
         {"this symbol", ENUM("[\"A\",\"B\"]", ""), ENUM("[\"A\"]", ""), "\"B\"", "no symbol \"B\" and no default"},
-        {"deep inside", REC("R", F("a", "[\"int\",\"string\"]")), REC("R", F("a", "[\"string\",\"null\"]")), "{\"a\":{\"int\":1}}", "/a: the reader's union has no branch for the writer's int"},
+        {"deep inside", REC("R", F("a", "[\"int\",\"string\"]")), REC("R", F("a", "[\"string\",\"null\"]")),
+         "{\"a\":{\"int\":1}}", "/a: the reader's union has no branch for the writer's int"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
@@ -180,7 +215,8 @@ static void skipping_what_takes_no_bytes(void **state)
     struct err err = {0};
     OWN_BY(buf_clear) struct buf out = {0};
     OWN_BY(buf_clear) struct buf deep = {0};
-    struct codec *c = resolving(REC("R", F("n", "{\"type\":\"array\",\"items\":\"null\"}") "," F("a", INT)), REC("R", F("a", INT)), &err);
+    struct codec *c =
+        resolving(REC("R", F("n", "{\"type\":\"array\",\"items\":\"null\"}") "," F("a", INT)), REC("R", F("a", INT)), &err);
     assert_int_equal(codec_decode_plain(c, STR("\x80\x80\x80\x80\x80\x80\x80\x80\x20\x00\x02"), &out, &err), 0);
     assert_string_equal(buf_cstr(&out), "{\"a\":1}");
     codec_unref(c);
@@ -215,7 +251,10 @@ static void defaults_do_not_explode(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads), cmocka_unit_test(refusals), cmocka_unit_test(messages), cmocka_unit_test(skipping_what_takes_no_bytes),
+        cmocka_unit_test(reads),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(messages),
+        cmocka_unit_test(skipping_what_takes_no_bytes),
         cmocka_unit_test(defaults_do_not_explode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

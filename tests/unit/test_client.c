@@ -1,4 +1,5 @@
-/* The registry client against a small HTTP server in this process, which plays a registry, slow, broken or refusing as each test wants. */
+/* The registry client against a small HTTP server in this process, which plays a registry, slow, broken or refusing as each test
+ * wants. */
 #include "serde/client.h"
 
 #include <arpa/inet.h>
@@ -33,9 +34,9 @@ struct server {
     int fd, port;
     pthread_t thread;
     pthread_mutex_t lock;
-    struct row *rows;          /* lock: times */
+    struct row *rows; /* lock: times */
     size_t nrows;
-    char log[16384];           /* lock: "METHOD target\n" each */
+    char log[16384];                               /* lock: "METHOD target\n" each */
     char last_authorization[256], last_body[4096]; /* lock */
     atomic_int connections, at_once, most_at_once, open;
 };
@@ -75,7 +76,8 @@ static void answer(struct server *s, int fd, const char *method, const char *tar
     snprintf(s->last_body, sizeof s->last_body, "%s", body);
     for (size_t i = 0; i < s->nrows; i++) {
         struct row *r = &s->rows[i];
-        if (r->times < 0 || strcmp(r->method, method) != 0 || strcmp(r->path, target) != 0 || (r->body_has != NULL && strstr(body, r->body_has) == NULL))
+        if (r->times < 0 || strcmp(r->method, method) != 0 || strcmp(r->path, target) != 0 ||
+            (r->body_has != NULL && strstr(body, r->body_has) == NULL))
             continue;
         if (r->times > 0 && --r->times == 0)
             r->times = -1;
@@ -89,7 +91,8 @@ static void answer(struct server *s, int fd, const char *method, const char *tar
     clock_sleep_ms(row.delay_ms);
     atomic_fetch_sub(&s->at_once, 1);
     struct buf out = {0};
-    buf_printf(&out, "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", row.status, strlen(row.body), row.body);
+    buf_printf(&out, "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", row.status,
+               strlen(row.body), row.body);
     send_all(fd, out.p, out.n);
     buf_clear(&out);
 }
@@ -184,7 +187,8 @@ static struct client *connect_to(const char *fmt, int port, int retries)
     struct err err = {0};
     char url[256];
     snprintf(url, sizeof url, fmt, port);
-    const struct client_options o = {.urls = url, .retries = retries, .retry_wait_ms = 1, .retry_max_wait_ms = 2, .timeout_ms = 5000};
+    const struct client_options o = {
+        .urls = url, .retries = retries, .retry_wait_ms = 1, .retry_max_wait_ms = 2, .timeout_ms = 5000};
     struct client *c = client_new(&o, &err);
     if (c == NULL)
         fail_msg("%s", err.text);
@@ -193,7 +197,9 @@ static struct client *connect_to(const char *fmt, int port, int retries)
 
 #define ROWS(name, ...) static struct row name[] = {__VA_ARGS__}
 #define N(a) (sizeof(a) / sizeof *(a))
-#define POINT "{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"n.Point\\\",\\\"fields\\\":[{\\\"name\\\":\\\"x\\\",\\\"type\\\":\\\"int\\\"}]}"
+#define POINT                                                                                                                    \
+    "{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"n.Point\\\",\\\"fields\\\":[{\\\"name\\\":\\\"x\\\",\\\"type\\\":"            \
+    "\\\"int\\\"}]}"
 
 /* ---- by id --------------------------------------------------------------------------------------------------------- */
 
@@ -201,8 +207,17 @@ static void ids(void **state)
 {
     ROWS(rows, {"GET", "/schemas/ids/7", 200, "{\"schema\":\"\\\"int\\\"\"}", 0, 0, NULL},
          {"GET", "/schemas/ids/8", 404, "{\"error_code\":40403,\"message\":\"Schema 8 not found\"}", 0, 0, NULL},
-         {"GET", "/schemas/ids/10", 200, "{\"schema\":\"\\\"what\\\"\"}", 0, 0, NULL}, {"GET", "/schemas/ids/11", 200, "[]", 0, 0, NULL},
-         {"GET", "/schemas/ids/12", 200, "{\"schema\":\"{}\",\"schemaType\":\"XML\"}", 0, 0, NULL}, {"GET", "/schemas/ids/13", 200, "{}", 0, 0, NULL});
+         {"GET", "/schemas/ids/10", 200, "{\"schema\":\"\\\"what\\\"\"}", 0, 0, NULL},
+         {"GET", "/schemas/ids/11", 200, "[]", 0, 0, NULL},
+         {"GET", "/schemas/ids/12", 200, "{\"schema\":\"{}\",\"schemaType\":\"XML\"}", 0, 0, NULL},
+         {"GET", "/schemas/ids/13", 200, "{}", 0, 0, NULL},
+         {"GET", "/schemas/ids/14", 200,
+          "{\"schema\":\"\\\"int\\\"\",\"ruleSet\":{\"domainRules\":[{\"name\":\"a\",\"disabled\":true},{\"name\":\"b\"}]}}", 0,
+          0, NULL},
+         {"GET", "/schemas/ids/15", 200,
+          "{\"schema\":\"\\\"int\\\"\",\"ruleSet\":{\"domainRules\":[{\"name\":\"a\",\"disabled\":true}],\"migrationRules\":[{}]}"
+          "}",
+          0, 0, NULL});
     struct server s;
     struct err err = {0};
     server_start(&s, rows, N(rows));
@@ -220,8 +235,9 @@ static void ids(void **state)
     static const struct {
         int id, code;
         const char *says;
-    } bad[] = {{8, 40403, "Schema 8 not found"}, {9, 404, "with status 404"}, {10, ERR_INVALID, "what"}, {11, ERR_IO, "not a JSON object"}, {12, ERR_INVALID, "XML"},
-               {13, ERR_IO, "has no schema"}};
+    } bad[] = {{8, 40403, "Schema 8 not found"},  {9, 404, "with status 404"}, {10, ERR_INVALID, "what"},
+               {11, ERR_IO, "not a JSON object"}, {12, ERR_INVALID, "XML"},    {13, ERR_IO, "has no schema"},
+               {14, ERR_INVALID, "rules"}};
     for (size_t i = 0; i < N(bad); i++) {
         err_clear(&err);
         assert_null(client_get_id(c, bad[i].id, &err));
@@ -229,6 +245,9 @@ static void ids(void **state)
             fail_msg("%d: %d %s", bad[i].id, err.code, err.text);
         assert_null(client_peek_id(c, bad[i].id));
     }
+    struct client_schema *tame = client_get_id(c, 15, &err);
+    assert_non_null(tame);
+    client_schema_unref(tame);
     client_free(c);
     assert_int_equal(client_schema_id(peeked), 7); /* entries outlive the client */
     client_schema_unref(e);
@@ -241,20 +260,27 @@ static void references(void **state)
 {
     ROWS(rows,
          {"GET", "/schemas/ids/3", 200,
-          "{\"schema\":\"{\\\"type\\\":\\\"array\\\",\\\"items\\\":\\\"n.Line\\\"}\",\"references\":[{\"name\":\"n.Line\",\"subject\":\"a/line\",\"version\":2},"
+          "{\"schema\":\"{\\\"type\\\":\\\"array\\\",\\\"items\\\":\\\"n.Line\\\"}\",\"references\":[{\"name\":\"n.Line\","
+          "\"subject\":\"a/line\",\"version\":2},"
           "{\"name\":\"n.Point\",\"subject\":\":.c:point\",\"version\":1}]}",
           0, 0, NULL},
          {"GET", "/subjects/a%2Fline/versions/2?deleted=true", 200,
-          "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"n.Line\\\",\\\"fields\\\":[{\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"n.Point\\\"}]}\","
+          "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"n.Line\\\",\\\"fields\\\":[{\\\"name\\\":\\\"a\\\","
+          "\\\"type\\\":\\\"n.Point\\\"}]}\","
           "\"references\":[{\"name\":\"n.Point\",\"subject\":\":.c:point\",\"version\":1}]}",
           0, 0, NULL},
          {"GET", "/subjects/%3A.c%3Apoint/versions/1?deleted=true", 200, "{\"schema\":\"" POINT "\"}", 0, 0, NULL},
-         {"GET", "/schemas/ids/4", 200, "{\"schema\":\"\\\"n.A\\\"\",\"references\":[{\"name\":\"n.A\",\"subject\":\"loop\",\"version\":1}]}", 0, 0, NULL},
-         {"GET", "/subjects/loop/versions/1?deleted=true", 200, "{\"schema\":\"" POINT "\",\"references\":[{\"name\":\"x\",\"subject\":\"loop\",\"version\":1}]}", 0, 0, NULL},
-         {"GET", "/schemas/ids/5", 200, "{\"schema\":\"\\\"n.A\\\"\",\"references\":[{\"name\":\"n.A\",\"subject\":\"gone\",\"version\":1}]}", 0, 0, NULL},
-         {"GET", "/subjects/gone/versions/1?deleted=true", 404, "{\"error_code\":40401,\"message\":\"Subject 'gone' not found.\"}", 0, 0, NULL},
+         {"GET", "/schemas/ids/4", 200,
+          "{\"schema\":\"\\\"n.A\\\"\",\"references\":[{\"name\":\"n.A\",\"subject\":\"loop\",\"version\":1}]}", 0, 0, NULL},
+         {"GET", "/subjects/loop/versions/1?deleted=true", 200,
+          "{\"schema\":\"" POINT "\",\"references\":[{\"name\":\"x\",\"subject\":\"loop\",\"version\":1}]}", 0, 0, NULL},
+         {"GET", "/schemas/ids/5", 200,
+          "{\"schema\":\"\\\"n.A\\\"\",\"references\":[{\"name\":\"n.A\",\"subject\":\"gone\",\"version\":1}]}", 0, 0, NULL},
+         {"GET", "/subjects/gone/versions/1?deleted=true", 404,
+          "{\"error_code\":40401,\"message\":\"Subject 'gone' not found.\"}", 0, 0, NULL},
          {"GET", "/schemas/ids/6", 200, "{\"schema\":\"\\\"int\\\"\",\"references\":[{\"name\":\"n.A\"}]}", 0, 0, NULL},
-         {"POST", "/subjects/lines", 200, "{\"subject\":\"lines\",\"id\":3,\"version\":1}", 0, 0, "\"references\":[{\"name\":\"n.Line\",\"subject\":\"a/line\",\"version\":2},{"});
+         {"POST", "/subjects/lines", 200, "{\"subject\":\"lines\",\"id\":3,\"version\":1}", 0, 0,
+          "\"references\":[{\"name\":\"n.Line\",\"subject\":\"a/line\",\"version\":2},{"});
     struct server s;
     struct err err = {0};
     OWN_BY(buf_clear) struct buf out = {0};
@@ -285,8 +311,10 @@ static void references(void **state)
 static void registrations(void **state)
 {
     ROWS(rows, {"GET", "/schemas/ids/7", 200, "{\"schema\":\"\\\"int\\\"\"}", 0, 0, NULL},
-         {"POST", "/subjects/a%20b%2Fc%25-value", 200, "{\"subject\":\"x\",\"id\":7,\"version\":1,\"schema\":\"\\\"int\\\"\"}", 0, 0, "{\"schema\":\"\\\"int\\\"\"}"},
-         {"POST", "/subjects/none-value", 404, "{\"error_code\":40401,\"message\":\"Subject 'none-value' not found.\"}", 0, 0, NULL});
+         {"POST", "/subjects/a%20b%2Fc%25-value", 200, "{\"subject\":\"x\",\"id\":7,\"version\":1,\"schema\":\"\\\"int\\\"\"}", 0,
+          0, "{\"schema\":\"\\\"int\\\"\"}"},
+         {"POST", "/subjects/none-value", 404, "{\"error_code\":40401,\"message\":\"Subject 'none-value' not found.\"}", 0, 0,
+          NULL});
     struct server s;
     struct err err = {0};
     server_start(&s, rows, N(rows));
@@ -312,11 +340,14 @@ static void texts(void **state)
 {
     ROWS(rows, {"POST", "/subjects/there", 200, "{\"id\":7,\"version\":1,\"schema\":\"\\\"int\\\"\"}", 0, 0, NULL},
          {"POST", "/subjects/new", 404, "{\"error_code\":40401,\"message\":\"Subject 'new' not found.\"}", 0, 0, NULL},
-         {"POST", "/subjects/new/versions", 200, "{\"id\":7}", 0, 0, "\"{\\\"type\\\":\\\"int\\\"}\""}, /* never: canonical text is sent */
+         {"POST", "/subjects/new/versions", 200, "{\"id\":7}", 0, 0,
+          "\"{\\\"type\\\":\\\"int\\\"}\""}, /* never: canonical text is sent */
          {"POST", "/subjects/new/versions", 200, "{\"id\":7}", 0, 0, "{\"schema\":\"\\\"int\\\"\"}"},
          {"POST", "/subjects/strict", 404, "{\"error_code\":40403,\"message\":\"Schema not found\"}", 0, 0, NULL},
-         {"POST", "/subjects/strict/versions", 409, "{\"error_code\":40901,\"message\":\"Schema being registered is incompatible\"}", 0, 0, NULL},
-         {"POST", "/subjects/other", 200, "{\"id\":9,\"version\":1,\"schema\":\"{\\\"type\\\":\\\"int\\\",\\\"x\\\":1}\"}", 0, 0, NULL},
+         {"POST", "/subjects/strict/versions", 409,
+          "{\"error_code\":40901,\"message\":\"Schema being registered is incompatible\"}", 0, 0, NULL},
+         {"POST", "/subjects/other", 200, "{\"id\":9,\"version\":1,\"schema\":\"{\\\"type\\\":\\\"int\\\",\\\"x\\\":1}\"}", 0, 0,
+          NULL},
          {"GET", "/schemas/ids/9", 200, "{\"schema\":\"{\\\"type\\\":\\\"int\\\",\\\"x\\\":1}\"}", 0, 0, NULL});
     struct server s;
     struct err err = {0};
@@ -329,7 +360,8 @@ static void texts(void **state)
     assert_true(client_peek_registered(c, STR("there"), 7));
     struct client_schema *b = client_register(c, STR("new"), SCHEMA_AVRO, STR(" {\"type\": \"int\"}"), &err);
     assert_ptr_equal(a, b); /* one entry an id */
-    struct client_schema *p = client_peek_text(c, STR("new"), SCHEMA_AVRO, STR(" {\"type\": \"int\"}")), *q = client_peek_id(c, 7);
+    struct client_schema *p = client_peek_text(c, STR("new"), SCHEMA_AVRO, STR(" {\"type\": \"int\"}")),
+                         *q = client_peek_id(c, 7);
     assert_ptr_equal(a, p);
     assert_ptr_equal(a, q);
     assert_null(client_peek_text(c, STR("new"), SCHEMA_AVRO, STR("{\"type\": \"int\"}")));
@@ -359,8 +391,10 @@ static void texts(void **state)
 
 static void retries(void **state)
 {
-    ROWS(rows, {"GET", "/schemas/ids/1", 503, "{\"error_code\":50302,\"message\":\"busy\"}", 0, 2, NULL}, {"GET", "/schemas/ids/1", 200, "{\"schema\":\"\\\"int\\\"\"}", 0, 0, NULL},
-         {"GET", "/schemas/ids/2", 500, "{\"error_code\":50001,\"message\":\"store\"}", 0, 0, NULL}, {"GET", "/schemas/ids/3", 401, "", 0, 0, NULL});
+    ROWS(rows, {"GET", "/schemas/ids/1", 503, "{\"error_code\":50302,\"message\":\"busy\"}", 0, 2, NULL},
+         {"GET", "/schemas/ids/1", 200, "{\"schema\":\"\\\"int\\\"\"}", 0, 0, NULL},
+         {"GET", "/schemas/ids/2", 500, "{\"error_code\":50001,\"message\":\"store\"}", 0, 0, NULL},
+         {"GET", "/schemas/ids/3", 401, "", 0, 0, NULL});
     struct server s;
     struct err err = {0};
     server_start(&s, rows, N(rows));
@@ -390,14 +424,16 @@ static int closed_port(void)
 
 static void several_servers(void **state)
 {
-    ROWS(rows, {"GET", "/base/schemas/ids/1", 200, "{\"schema\":\"\\\"int\\\"\"}", 0, 0, NULL}, {"GET", "/base/schemas/ids/2", 200, "{\"schema\":\"\\\"long\\\"\"}", 0, 0, NULL});
+    ROWS(rows, {"GET", "/base/schemas/ids/1", 200, "{\"schema\":\"\\\"int\\\"\"}", 0, 0, NULL},
+         {"GET", "/base/schemas/ids/2", 200, "{\"schema\":\"\\\"long\\\"\"}", 0, 0, NULL});
     ROWS(busy, {"GET", "/schemas/ids/1", 503, "", 0, 0, NULL});
     struct server s, b;
     struct err err = {0};
     char urls[256];
     server_start(&s, rows, N(rows));
     server_start(&b, busy, N(busy));
-    snprintf(urls, sizeof urls, "http://127.0.0.1:%d , http://127.0.0.1:%d,http://me%%40home:s%%3Acret@127.0.0.1:%d/base/", closed_port(), b.port, s.port);
+    snprintf(urls, sizeof urls, "http://127.0.0.1:%d , http://127.0.0.1:%d,http://me%%40home:s%%3Acret@127.0.0.1:%d/base/",
+             closed_port(), b.port, s.port);
     const struct client_options o = {.urls = urls, .basic_user_info = "you:pw", .retries = -1};
     struct client *c = client_new(&o, &err);
     struct client_schema *e = client_get_id(c, 1, &err), *f = client_get_id(c, 2, &err);
@@ -438,7 +474,8 @@ static void nobody_there(void **state)
 
 static void bad_urls(void **state)
 {
-    static const char *const urls[] = {"", " , ", "127.0.0.1:8081", "ftp://host", "http://", "http://host:99999", "http://a:b@[", "file:///etc/passwd"};
+    static const char *const urls[] = {
+        "", " , ", "127.0.0.1:8081", "ftp://host", "http://", "http://host:99999", "http://a:b@[", "file:///etc/passwd"};
     for (size_t i = 0; i < N(urls); i++) {
         struct err err = {0};
         const struct client_options o = {.urls = urls[i]};
@@ -465,13 +502,15 @@ struct asker {
 static void *ask(void *arg)
 {
     struct asker *a = arg;
-    a->got = a->text ? client_register(a->client, STR("s"), SCHEMA_AVRO, STR("\"int\""), &a->err) : client_get_id(a->client, a->id, &a->err);
+    a->got = a->text ? client_register(a->client, STR("s"), SCHEMA_AVRO, STR("\"int\""), &a->err)
+                     : client_get_id(a->client, a->id, &a->err);
     return NULL;
 }
 
 static void one_fetch_a_key(void **state)
 {
-    ROWS(rows, {"GET", "/schemas/ids/1", 200, "{\"schema\":\"\\\"int\\\"\"}", 200, 0, NULL}, {"GET", "/schemas/ids/2", 200, "{\"schema\":\"\\\"long\\\"\"}", 200, 0, NULL},
+    ROWS(rows, {"GET", "/schemas/ids/1", 200, "{\"schema\":\"\\\"int\\\"\"}", 200, 0, NULL},
+         {"GET", "/schemas/ids/2", 200, "{\"schema\":\"\\\"long\\\"\"}", 200, 0, NULL},
          {"GET", "/schemas/ids/3", 404, "{\"error_code\":40403,\"message\":\"Schema 3 not found\"}", 200, 0, NULL},
          {"POST", "/subjects/s", 200, "{\"id\":4}", 200, 0, NULL});
     struct server s;
@@ -509,7 +548,8 @@ static void one_fetch_a_key(void **state)
 
 static void the_cache_is_bounded(void **state)
 {
-    ROWS(rows, {"GET", "/schemas/ids/1", 200, "{\"schema\":\"\\\"int\\\"\"}", 0, 0, NULL}, {"GET", "/schemas/ids/2", 200, "{\"schema\":\"\\\"long\\\"\"}", 0, 0, NULL},
+    ROWS(rows, {"GET", "/schemas/ids/1", 200, "{\"schema\":\"\\\"int\\\"\"}", 0, 0, NULL},
+         {"GET", "/schemas/ids/2", 200, "{\"schema\":\"\\\"long\\\"\"}", 0, 0, NULL},
          {"GET", "/schemas/ids/3", 200, "{\"schema\":\"\\\"string\\\"\"}", 0, 0, NULL});
     struct server s;
     struct err err = {0};
@@ -531,9 +571,16 @@ static void the_cache_is_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ids),          cmocka_unit_test(references),      cmocka_unit_test(registrations), cmocka_unit_test(texts),
-        cmocka_unit_test(retries),      cmocka_unit_test(several_servers), cmocka_unit_test(nobody_there),  cmocka_unit_test(bad_urls),
-        cmocka_unit_test(one_fetch_a_key), cmocka_unit_test(the_cache_is_bounded),
+        cmocka_unit_test(ids),
+        cmocka_unit_test(references),
+        cmocka_unit_test(registrations),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(retries),
+        cmocka_unit_test(several_servers),
+        cmocka_unit_test(nobody_there),
+        cmocka_unit_test(bad_urls),
+        cmocka_unit_test(one_fetch_a_key),
+        cmocka_unit_test(the_cache_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
