@@ -91,7 +91,7 @@ static int open_storage(struct serving *v, const struct serve_options *o, struct
     OWN_BY(own_free) struct storage_option *all = malloc((nown + o->nclient) * sizeof *all);
     if (all == NULL)
         return err_nomem(err);
-    memcpy(all, own, sizeof own);
+    memcpy(all, own, nown * sizeof *own);
     if (o->nclient != 0)
         memcpy(all + nown, o->client, o->nclient * sizeof *all);
     v->storage = storage_open(o->kafka != NULL ? "kafka" : "sqlite", o->kafka != NULL ? o->kafka : o->data, all, nown + o->nclient, err);
