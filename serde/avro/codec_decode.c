@@ -167,8 +167,11 @@ static int read_bytes(struct decoder *d, const char *inside, struct str *out)
 /* Most strings need no escape and are ASCII: copied while they are looked at. */
 static void put_text(struct buf *out, struct str s)
 {
+    const bool had_failed = out->failed;
     char *to = buf_reserve(out, s.n + 2 + 16);
     size_t i = 0;
+    if (had_failed)
+        return;
     if (to == NULL) { /* near the ceiling it may still fit */
         out->failed = false;
         json_put_string(out, s);

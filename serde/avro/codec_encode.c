@@ -615,7 +615,8 @@ int code_encode(const struct avro_code *c, unsigned form, struct json_reader *r,
     e.marks = e.few_marks;
     e.cap_marks = MARKS;
     e.scratch = (struct buf){0};
-    int rc = encode_top(&e, c, form, tok);
+    place_init(&e.place);
+    int rc = out->failed ? out_of_room(&e) : encode_top(&e, c, form, tok);
     if (rc < 0 && e.place.code == 0) {
         err_set(err, r->err.code, "%s", r->err.text);
     } else if (rc < 0) {

@@ -186,6 +186,40 @@ static void doubles(void **state)
     assert_true(isinf(json_number_double(STR("1e400"))));
 }
 
+/* Of all texts that read back as v, the shortest, and of those the nearest: what printf says with one digit less does not read back. */
+static void doubles_are_short(void **state)
+{
+    uint64_t x = 88172645463325252u;
+    struct buf out = {0};
+    for (int i = 0; i < 40000; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        double v = ldexp((double)(x >> 11), -53) * pow(10, (int)(x % 21) - 5);
+        if (i % 4 == 1)
+            v = (double)(float)v;
+        if (i % 4 == 2)
+            v = (double)(x % 1000000000) / pow(10, (double)(1 + x % 6));
+        if (i % 4 == 3)
+            v = nextafter(ldexp(1, (int)(x % 66) - 16), x & 64 ? 0 : x & 128 ? 1e300 : ldexp(1, (int)(x % 66) - 16));
+        buf_reset(&out);
+        json_put_double(&out, v);
+        assert_true(json_number_double(buf_str(&out)) == v);
+        int digits = 0, zeros = 0;
+        for (size_t k = 0; k < out.n && out.p[k] != 'E'; k++) {
+            zeros = out.p[k] == '0' ? zeros + (digits > 0) : out.p[k] == '.' ? zeros : 0;
+            digits += (out.p[k] >= '1' && out.p[k] <= '9') || (out.p[k] == '0' && digits > 0);
+        }
+        digits -= zeros;
+        char text[40];
+        if (digits > 1) {
+            snprintf(text, sizeof text, "%.*e", digits - 2, v);
+            assert_true(strtod(text, NULL) != v);
+        }
+        snprintf(text, sizeof text, "%.*e", digits - 1, v);
+        assert_true(digits == 17 || strtod(text, NULL) == json_number_double(buf_str(&out)));
+    }
+    buf_clear(&out);
+}
+
 static void trees_and_duplicates(void **state)
 {
     struct arena a = {0};
@@ -265,7 +299,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grammar), cmocka_unit_test(every_cut_of_a_valid_text_is_an_error), cmocka_unit_test(depth_is_limited_at_once),
-        cmocka_unit_test(tokens_slices_and_streams), cmocka_unit_test(escapes), cmocka_unit_test(integers), cmocka_unit_test(doubles),
+        cmocka_unit_test(tokens_slices_and_streams), cmocka_unit_test(escapes), cmocka_unit_test(integers), cmocka_unit_test(doubles), cmocka_unit_test(doubles_are_short),
         cmocka_unit_test(trees_and_duplicates), cmocka_unit_test(writer), cmocka_unit_test(maps)};
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
 }
