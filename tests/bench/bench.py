@@ -22,7 +22,7 @@ import time
 import uuid
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ROUNDS, SECONDS = int(os.environ.get("ROUNDS", 5)), float(os.environ.get("SECONDS", 3))
+ROUNDS, SECONDS = int(os.environ.get("ROUNDS", 5)), int(os.environ.get("SECONDS", 3))
 TICK = os.sysconf("SC_CLK_TCK")
 V1, V2 = "application/vnd.schemaregistry.v1+json", "application/vnd.kafka.v2+json"
 BINARY, AVRO = "application/vnd.kafka.binary.v2+json", "application/vnd.kafka.avro.v2+json"
