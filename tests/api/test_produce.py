@@ -311,3 +311,23 @@ def test_record_name_strategy(start_muir, name):
     produce(m, name, [{"value": ann}], AVRO, value_schema_id=vid)
     a = m.p("POST", f"/topics/{name}", {"value_schema": '"int"', "records": [{"value": 1}]}, AVRO)
     assert (a.status, a.code) == (400, 400), a
+
+
+def test_a_full_buffer_slows_down_but_loses_nothing(request, engine, start_muir, name):
+    if engine != "kafka":
+        pytest.skip("the embedded log's buffer cannot be made small")
+    m = start_muir("-o", "producer.queue.buffering.max.messages=1000")
+    codes = []
+
+    def client():
+        for _ in range(5):
+            codes.append(m.p("POST", f"/topics/{name}", {"records": [{"value": "AA"}] * 600}, BINARY).status)
+
+    threads = [threading.Thread(target=client) for _ in range(12)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert codes == [200] * 60
+    assert ends(m, name) == 60 * 600
+    a = m.p("POST", f"/topics/{name}", {"records": [{"value": "AA"}] * 1001}, BINARY)  # can never fit
+    assert a.status == 503 and "retry-after" in a.headers, a
+    assert ends(m, name) == 60 * 600
