@@ -57,6 +57,7 @@ struct conn *conn_open(struct file *f, bool writes, int busy_ms, struct err *err
         return NULL;
     }
     c->file = f;
+    c->busy_ms = busy_ms;
     if (sqlite3_open_v2(file_path(f), &c->db, (writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
         if (c->db == NULL)
             err_nomem(err);

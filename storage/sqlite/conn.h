@@ -66,6 +66,7 @@ enum sql {
 struct conn {
     struct file *file;
     sqlite3 *db;
+    int busy_ms;
     sqlite3_stmt *stmt[SQL_COUNT];
     struct conn *next; /* on a shelf */
 };

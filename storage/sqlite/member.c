@@ -9,7 +9,7 @@
 #include "storage/sqlite/rows.h"
 #include "storage/sqlite/shelf.h"
 
-enum { POLL_BYTES = 50 << 20, AUTO_COMMIT_MS = 5000, MATCH_LIMIT = 100000 };
+enum { POLL_BYTES = 50 << 20, AUTO_COMMIT_MS = 5000, MATCH_LIMIT = 10000 };
 
 static struct consumer *consumer_of(struct member *m)
 {

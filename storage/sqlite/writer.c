@@ -10,8 +10,9 @@
 
 enum {
     TRANSACTION_BYTES = 4 << 20,
-    CHECKPOINT_PAGES = 4096, /* 16 MB of log: move it into the file */
-    WAL_PAGES_MAX = 16384    /* readers kept the log from starting anew so far: wait for them */
+    CHECKPOINT_PAGES = 4096, /* 16 MB of WAL: move it into the file */
+    WAL_PAGES_MAX = 16384,   /* readers kept the WAL from starting anew so far: wait for them */
+    CHECKPOINT_WAIT_MS = 200 /* but not for one that stays, in another program */
 };
 
 struct queue {
@@ -32,7 +33,7 @@ struct writer {
     bool news;                 /* lock: a commit that events.committed has not been told of */
     bool closing, written_all; /* lock */
     struct err health;         /* lock */
-    int wal_pages;             /* writer */
+    int wal_pages, checkpoint_at; /* writer: the WAL's length, and at which to look next */
     pthread_t writing, calling;
 };
 
@@ -171,18 +172,23 @@ static void write_all(struct writer *w, struct op *first)
 /* Keeps the WAL short.  PASSIVE never waits; when readers have kept the WAL from starting anew for long, wait for the running ones. */
 static void checkpoint(struct writer *w)
 {
-    if (w->wal_pages < CHECKPOINT_PAGES)
+    if (w->wal_pages < w->checkpoint_at)
         return;
     int mode = w->wal_pages < WAL_PAGES_MAX ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART;
-    int pages = 0, moved = 0, status = sqlite3_wal_checkpoint_v2(w->conn->db, NULL, mode, &pages, &moved);
+    sqlite3_busy_timeout(w->conn->db, CHECKPOINT_WAIT_MS);
+    int status = sqlite3_wal_checkpoint_v2(w->conn->db, NULL, mode, NULL, NULL);
+    sqlite3_busy_timeout(w->conn->db, w->conn->busy_ms);
     if (status != SQLITE_OK && status != SQLITE_BUSY)
         log_warn("storage.checkpoint_failed", "file=%s reason=%s", file_path(w->conn->file), sqlite3_errmsg(w->conn->db));
-    w->wal_pages = 0; /* asked again after as many more, whatever came of it: the hook gives the true length at the next commit */
+    w->checkpoint_at = w->wal_pages + CHECKPOINT_PAGES; /* whatever came of it; a WAL that starts anew is seen by note_wal */
 }
 
 static int note_wal(void *arg, sqlite3 *db, const char *schema, int pages)
 {
-    ((struct writer *)arg)->wal_pages = pages;
+    struct writer *w = arg;
+    if (pages < w->wal_pages)
+        w->checkpoint_at = CHECKPOINT_PAGES;
+    w->wal_pages = pages;
     return SQLITE_OK;
 }
 
@@ -282,7 +288,7 @@ struct writer *writer_new(struct conn *conn, struct catalog *catalog, struct wri
         err_nomem(err);
         return NULL;
     }
-    *w = (struct writer){.conn = conn, .catalog = catalog, .events = events, .max_queued_bytes = max_queued_bytes};
+    *w = (struct writer){.conn = conn, .catalog = catalog, .events = events, .max_queued_bytes = max_queued_bytes, .checkpoint_at = CHECKPOINT_PAGES};
     queue_init(&w->waiting);
     queue_init(&w->settled);
     pthread_mutex_init(&w->lock, NULL);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -106,21 +107,43 @@ static void a_clean_end_leaves_one_file(void **state)
     assert_int_equal(stat(f->path, &st), 0);
 }
 
+/* Another process, this program again: opens path, says y or n on its standard output, and stays until it is killed. */
+static int hold(const char *path)
+{
+    struct err err = {0};
+    struct storage *s = storage_open("sqlite", path, NULL, 0, &err);
+    if (write(STDOUT_FILENO, s != NULL ? "y" : strstr(err.text, "holds this log") != NULL ? "h" : "n", 1) == 1 && s != NULL)
+        pause();
+    storage_free(s);
+    return 0;
+}
+
+static pid_t start_holder(const char *path, char *said)
+{
+    int out[2];
+    assert_int_equal(pipe(out), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(out[1], STDOUT_FILENO);
+        close(out[0]);
+        close(out[1]);
+        execl("/proc/self/exe", "test_storage_sqlite", "hold", path, (char *)NULL);
+        _exit(1);
+    }
+    close(out[1]);
+    assert_int_equal(read(out[0], said, 1), 1);
+    close(out[0]);
+    return pid;
+}
+
 static void second_process_is_refused(void **state)
 {
     struct fixture *f = fixture(state);
-    int status;
-    is_refused(f->path, "another process");
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct err err = {0};
-        struct storage *s = storage_open("sqlite", f->path, NULL, 0, &err);
-        _exit(s == NULL && strstr(err.text, "holds this log") != NULL ? 0 : 1);
-    }
-    waitpid(pid, &status, 0);
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    char link_path[100];
+    char said = 0, link_path[100];
     struct err err = {0};
+    is_refused(f->path, "another process");
+    waitpid(start_holder(f->path, &said), NULL, 0);
+    assert_int_equal(said, 'h');
     beside(f, "link.db", link_path);
     assert_int_equal(symlink(f->path, link_path), 0);
     assert_null(storage_open("sqlite", link_path, NULL, 0, &err));
@@ -131,30 +154,18 @@ static void second_process_is_refused(void **state)
 static void lock_ends_with_the_process(void **state)
 {
     struct fixture *f = fixture(state);
-    char path[100];
-    int status, ready[2];
+    char path[100], said = 0;
     struct err err = {0};
     beside(f, "other.db", path);
-    assert_int_equal(pipe(ready), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct storage *s = storage_open("sqlite", path, NULL, 0, NULL);
-        if (write(ready[1], s != NULL ? "y" : "n", 1) == 1)
-            pause();
-        _exit(1);
-    }
-    char c;
-    assert_int_equal(read(ready[0], &c, 1), 1);
-    assert_int_equal(c, 'y');
+    pid_t pid = start_holder(path, &said);
+    assert_int_equal(said, 'y');
     is_refused(path, "holds this log");
     kill(pid, SIGKILL);
-    waitpid(pid, &status, 0);
+    waitpid(pid, NULL, 0);
     struct storage *s = storage_open("sqlite", path, NULL, 0, &err);
     if (s == NULL)
         fail_msg("%s", err.text);
     storage_free(s);
-    close(ready[0]);
-    close(ready[1]);
 }
 
 static void foreign_files_are_refused_and_stay(void **state)
@@ -529,8 +540,9 @@ static void ranges_are_kafkas(void **state)
             got[str_eq(tps[k].topic, topics[1])]++;
         assert_int_equal(got[0], expected[i][0]);
         assert_int_equal(got[1], expected[i][1]);
-        if (i == 1)
-            assert_int_equal(tps[0].partition, 2); /* runs, not turns */
+        for (size_t k = 0; k < n; k++)
+            if (i == 1 && str_eq(tps[k].topic, topics[0]))
+                assert_in_range(tps[k].partition, 2, 3); /* runs, not turns */
     }
     for (int i = 0; i < 3; i++)
         member_free(members[i]);
@@ -606,8 +618,10 @@ static void crowd_reads_everything(void **state)
         #f, f, fixture_sqlite, fixture_end, NULL                 \
     }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "hold") == 0)
+        return hold(argv[2]);
     const struct CMUnitTest tests[] = {
         SQLITE(all_of_it_survives_a_reopen), SQLITE(a_clean_end_leaves_one_file), SQLITE(second_process_is_refused), SQLITE(lock_ends_with_the_process),
         SQLITE(foreign_files_are_refused_and_stay), SQLITE(empty_file_becomes_a_log), SQLITE(newer_file_is_refused), SQLITE(damaged_file_is_refused),
