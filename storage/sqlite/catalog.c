@@ -21,9 +21,9 @@ struct change {
 
 struct catalog {
     pthread_mutex_t lock;
-    pthread_cond_t news;       /* something was committed, or a wait was stopped; monotonic clock */
-    struct map topics;         /* lock to read; the writer changes it under the lock. name -> struct topic */
-    struct topic *pending;     /* writer, as all below */
+    pthread_cond_t news;   /* something was committed, or a wait was stopped; monotonic clock */
+    struct map topics;     /* lock to read; the writer changes it under the lock. name -> struct topic */
+    struct topic *pending; /* writer, as all below */
     struct partition *touched;
     struct change change;
     int64_t next_partition_id;
@@ -123,7 +123,8 @@ static int load_configs(struct topic *t, struct conn *conn, struct err *err)
 
 static int damaged(struct conn *conn, int64_t id, const char *what, struct err *err)
 {
-    return err_set(err, ERR_IO, "%s: the file is damaged (partition id %lld %s): restore it from a copy", file_path(conn->file), (long long)id, what);
+    return err_set(err, ERR_IO, "%s: the file is damaged (partition id %lld %s): restore it from a copy", file_path(conn->file),
+                   (long long)id, what);
 }
 
 static int load_partition(struct topic *t, struct conn *conn, sqlite3_stmt *s, struct err *err)
@@ -233,7 +234,8 @@ static int unknown_topic(struct str name, struct err *err)
 
 static int unknown_partition(const struct topic *t, int32_t number, struct err *err)
 {
-    return err_set(err, STORE_UNKNOWN_PARTITION, "Topic '%.*s' has no partition %d: it has %d", STR_ARG(t->name), number, t->npartitions);
+    return err_set(err, STORE_UNKNOWN_PARTITION, "Topic '%.*s' has no partition %d: it has %d", STR_ARG(t->name), number,
+                   t->npartitions);
 }
 
 struct partition *catalog_partition(struct topic *t, int32_t number, struct err *err)
@@ -245,8 +247,8 @@ struct partition *catalog_partition(struct topic *t, int32_t number, struct err 
 }
 
 /* Rows and structs for partitions from..total-1 of t into list[from..]; on failure those made are freed. */
-static int add_partitions(struct catalog *c, struct conn *conn, struct topic *t, struct partition **list, int32_t from, int32_t total,
-                          struct err *err)
+static int add_partitions(struct catalog *c, struct conn *conn, struct topic *t, struct partition **list, int32_t from,
+                          int32_t total, struct err *err)
 {
     int32_t n = from;
     int status = 0;
@@ -269,17 +271,20 @@ static int add_partitions(struct catalog *c, struct conn *conn, struct topic *t,
 static int check_assignments(const struct topic_spec *spec, int32_t *partitions, struct err *err)
 {
     if (spec->partitions != -1 || spec->replication_factor != -1)
-        return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s': give replica assignments, or counts, but not both", STR_ARG(spec->name));
+        return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s': give replica assignments, or counts, but not both",
+                       STR_ARG(spec->name));
     for (size_t i = 0; i < spec->nassignments; i++) {
         size_t found = 0;
         for (size_t k = 0; k < spec->nassignments; k++)
             found += spec->assignments[k].partition == (int32_t)i;
         if (found != 1)
-            return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s': replica assignments must name partitions 0 to %zu once each",
-                           STR_ARG(spec->name), spec->nassignments - 1);
+            return err_set(err, STORE_INVALID_REQUEST,
+                           "Topic '%.*s': replica assignments must name partitions 0 to %zu once each", STR_ARG(spec->name),
+                           spec->nassignments - 1);
         if (spec->assignments[i].nbrokers != 1 || spec->assignments[i].brokers[0] != 0)
-            return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s': partition %d must be assigned to broker 0 only: there is no other",
-                           STR_ARG(spec->name), spec->assignments[i].partition);
+            return err_set(err, STORE_INVALID_REQUEST,
+                           "Topic '%.*s': partition %d must be assigned to broker 0 only: there is no other", STR_ARG(spec->name),
+                           spec->assignments[i].partition);
     }
     *partitions = (int32_t)spec->nassignments;
     return 0;
@@ -292,10 +297,11 @@ static int check_spec(const struct topic_spec *spec, int32_t *partitions, struct
     if (spec->nassignments > 0 && check_assignments(spec, partitions, err) < 0)
         return -1;
     if (*partitions < 1 || *partitions > PARTITIONS_MAX)
-        return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s': %d partitions asked for: expected 1 to %d", STR_ARG(spec->name), *partitions,
-                       PARTITIONS_MAX);
+        return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s': %d partitions asked for: expected 1 to %d", STR_ARG(spec->name),
+                       *partitions, PARTITIONS_MAX);
     if (spec->replication_factor != -1 && spec->replication_factor != 1)
-        return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s': replication factor %d asked for: the embedded log is one broker, so 1 (or none given)",
+        return err_set(err, STORE_INVALID_REQUEST,
+                       "Topic '%.*s': replication factor %d asked for: the embedded log is one broker, so 1 (or none given)",
                        STR_ARG(spec->name), spec->replication_factor);
     return 0;
 }
@@ -323,7 +329,8 @@ static int put_topic(struct catalog *c, struct conn *conn, struct topic *t, int3
     return 0;
 }
 
-int catalog_create(struct catalog *c, struct conn *conn, const struct topic_spec *spec, int32_t default_partitions, struct err *err)
+int catalog_create(struct catalog *c, struct conn *conn, const struct topic_spec *spec, int32_t default_partitions,
+                   struct err *err)
 {
     int32_t partitions = spec->partitions == -1 ? default_partitions : spec->partitions;
     if (catalog_find(c, spec->name) != NULL)
@@ -366,8 +373,8 @@ int catalog_grow(struct catalog *c, struct conn *conn, struct str name, int32_t 
     if (t == NULL)
         return unknown_topic(name, err);
     if (total <= t->npartitions || total > PARTITIONS_MAX)
-        return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s' has %d partitions: it can be given more, up to %d, but not %d", STR_ARG(name),
-                       t->npartitions, PARTITIONS_MAX, total);
+        return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s' has %d partitions: it can be given more, up to %d, but not %d",
+                       STR_ARG(name), t->npartitions, PARTITIONS_MAX, total);
     struct partition **list = calloc((size_t)total, sizeof(struct partition *));
     if (list == NULL)
         return err_nomem(err);
@@ -380,7 +387,8 @@ int catalog_grow(struct catalog *c, struct conn *conn, struct str name, int32_t 
     return 0;
 }
 
-int catalog_alter(struct catalog *c, struct conn *conn, struct str name, const struct topic_config *changes, size_t n, struct err *err)
+int catalog_alter(struct catalog *c, struct conn *conn, struct str name, const struct topic_config *changes, size_t n,
+                  struct err *err)
 {
     struct topic *t = catalog_find(c, name);
     struct configs configs;
@@ -420,8 +428,8 @@ static int put_times(struct conn *conn, const struct partition *p, struct err *e
 int catalog_flush(struct catalog *c, struct conn *conn, struct err *err)
 {
     for (struct partition *p = c->touched; p != NULL; p = p->next_touched) {
-        if (put_times(conn, p, err) < 0 || conn_run(conn, SQL_PUT_PARTITION, err, "iiiiii", p->id, p->now.low, p->now.high, p->now.clean,
-                                                    p->now.bytes, p->now.dirty_bytes) < 0)
+        if (put_times(conn, p, err) < 0 || conn_run(conn, SQL_PUT_PARTITION, err, "iiiiii", p->id, p->now.low, p->now.high,
+                                                    p->now.clean, p->now.bytes, p->now.dirty_bytes) < 0)
             return -1;
     }
     return 0;

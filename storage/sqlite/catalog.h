@@ -3,9 +3,9 @@
  *  (1) The file is the truth; memory is the file as of the last commit, plus what the writer's running transaction adds.
  *  (2) Only the writer thread changes anything, inside a transaction; others see it from catalog_commit on.
  *  (3) A partition's id is never used again while a record carries it.
- * Record ids: partition id << 40 | offset, in one INTEGER PRIMARY KEY, so that a partition is one run of the tree and appending is at its end.
- * Threads: functions marked [writer] are for the writer thread; the rest may be called by any.  The catalogue's lock is the innermost: nothing
- * else is locked while it is held, and no I/O is done under it. */
+ * Record ids: partition id << 40 | offset, in one INTEGER PRIMARY KEY, so that a partition is one run of the tree and appending
+ * is at its end. Threads: functions marked [writer] are for the writer thread; the rest may be called by any.  The catalogue's
+ * lock is the innermost: nothing else is locked while it is held, and no I/O is done under it. */
 #ifndef STORAGE_SQLITE_CATALOG_H
 #define STORAGE_SQLITE_CATALOG_H
 
@@ -69,11 +69,13 @@ struct topic *catalog_find(struct catalog *c, struct str name);
 /* STORE_UNKNOWN_PARTITION. */
 struct partition *catalog_partition(struct topic *t, int32_t number, struct err *err);
 /* Checked as storage_create_topic says; validate_only stops after the checks. */
-int catalog_create(struct catalog *c, struct conn *conn, const struct topic_spec *spec, int32_t default_partitions, struct err *err);
+int catalog_create(struct catalog *c, struct conn *conn, const struct topic_spec *spec, int32_t default_partitions,
+                   struct err *err);
 /* Each of the three below must be alone in its transaction. */
 int catalog_delete(struct catalog *c, struct conn *conn, struct str name, struct err *err);
 int catalog_grow(struct catalog *c, struct conn *conn, struct str name, int32_t total, struct err *err);
-int catalog_alter(struct catalog *c, struct conn *conn, struct str name, const struct topic_config *changes, size_t n, struct err *err);
+int catalog_alter(struct catalog *c, struct conn *conn, struct str name, const struct topic_config *changes, size_t n,
+                  struct err *err);
 /* p->now is about to change. */
 void catalog_touch(struct catalog *c, struct partition *p);
 /* Writes the touched partitions' rows; last thing before COMMIT. */
@@ -98,7 +100,8 @@ int32_t catalog_count(struct catalog *c, const struct topic *t); /* of partition
 /* References to all topics, sorted by name; the array is the caller's to free. */
 int catalog_ref_all(struct catalog *c, struct topic ***out, size_t *n, struct err *err);
 int catalog_configs(struct catalog *c, struct str topic, struct arena *a, struct topic_config **out, size_t *n, struct err *err);
-/* Waits until the partition has records at or past offset, is gone, *stop is set (under catalog_wake), or the deadline (monotonic) passed. */
+/* Waits until the partition has records at or past offset, is gone, *stop is set (under catalog_wake), or the deadline
+ * (monotonic) passed. */
 void catalog_wait(struct catalog *c, const struct partition *p, int64_t offset, int64_t deadline_ms, const bool *stop);
 /* Sets *stop and wakes who waits on it. */
 void catalog_stop_wait(struct catalog *c, bool *stop);

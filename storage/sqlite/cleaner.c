@@ -20,7 +20,7 @@ enum {
 struct cleaner {
     struct sqlite *s;
     pthread_mutex_t lock;
-    pthread_cond_t poke; /* monotonic */
+    pthread_cond_t poke;  /* monotonic */
     bool poked, stopping; /* lock */
     pthread_t thread;
 };
@@ -62,7 +62,8 @@ static int write_step(struct op *op, struct conn *conn, struct err *err)
     if (catalog_find(st->c->s->catalog, p->topic->name) != p->topic)
         return err_set(err, STORE_UNKNOWN_TOPIC, "Topic '%.*s' was deleted", STR_ARG(p->topic->name));
     for (size_t i = 0; i < st->nids; i++)
-        if (conn_run(conn, SQL_DROP_RECORD, err, "i", st->ids[i]) < 0 || conn_run(conn, SQL_DROP_TOMBSTONE, err, "i", st->ids[i]) < 0)
+        if (conn_run(conn, SQL_DROP_RECORD, err, "i", st->ids[i]) < 0 ||
+            conn_run(conn, SQL_DROP_TOMBSTONE, err, "i", st->ids[i]) < 0)
             return -1;
     for (size_t i = 0; i < st->ngraves; i++)
         if (conn_run(conn, SQL_PUT_TOMBSTONE, err, "ii", st->graves[i], st->seen_ms) < 0)
@@ -96,11 +97,14 @@ static int run_step(struct step *st, struct err *err)
 /* ---- retention ----------------------------------------------------------------------------------------------------------- */
 
 /* How far the first STEP records may go: to *low, with *bytes. A dirty record that goes is dirty no more. */
-static int find_expired(struct cleaner *c, struct step *st, const struct partition_state *state, const struct policy *policy, struct err *err)
+static int find_expired(struct cleaner *c, struct step *st, const struct partition_state *state, const struct policy *policy,
+                        struct err *err)
 {
     struct partition *p = st->partition;
     struct conn *conn = shelf_take(c->s->shelf, err);
-    sqlite3_stmt *s = conn == NULL ? NULL : conn_bind(conn, SQL_SCAN_SIZES, err, "iii", record_id(p->id, state->low), record_id(p->id, state->high), (int64_t)STEP);
+    sqlite3_stmt *s = conn == NULL ? NULL
+                                   : conn_bind(conn, SQL_SCAN_SIZES, err, "iii", record_id(p->id, state->low),
+                                               record_id(p->id, state->high), (int64_t)STEP);
     int64_t now_ms = clock_unix_ms(), bytes = state->bytes;
     int row = s == NULL ? -1 : 0;
     bool kept = false;
@@ -108,7 +112,8 @@ static int find_expired(struct cleaner *c, struct step *st, const struct partiti
     st->cleaned_bytes = 0;
     size_t n = 0;
     while (s != NULL && !kept && (row = conn_step(conn, s, err)) == 1) {
-        int64_t offset = record_offset(sqlite3_column_int64(s, 0)), stamp = sqlite3_column_int64(s, 1), size = sqlite3_column_int64(s, 2);
+        int64_t offset = record_offset(sqlite3_column_int64(s, 0)), stamp = sqlite3_column_int64(s, 1),
+                size = sqlite3_column_int64(s, 2);
         bool old = policy->retention_ms >= 0 && stamp < now_ms - policy->retention_ms;
         bool over = policy->retention_bytes >= 0 && bytes - size >= policy->retention_bytes;
         kept = !old && !over;
@@ -150,7 +155,7 @@ static int retain(struct cleaner *c, struct step *st, struct err *err)
 
 /* The last offset of each key in what is dirty. */
 struct keys {
-    struct map map;     /* key -> int64_t * in the arena */
+    struct map map; /* key -> int64_t * in the arena */
     struct arena arena;
 };
 
@@ -182,17 +187,23 @@ struct row {
 
 /* Calls each for the partition's records from offset from on, in snapshots of STEP, until to or until each returns 1. */
 static int scan(struct cleaner *c, const struct partition *p, int64_t from, int64_t to,
-                int (*each)(void *arg, const struct row *row, struct err *err), void (*pause)(void *arg, struct err *err), void *arg, struct err *err)
+                int (*each)(void *arg, const struct row *row, struct err *err), void (*pause)(void *arg, struct err *err),
+                void *arg, struct err *err)
 {
     int status = 0;
     while (status == 0 && from < to && !stopping(c)) {
         struct conn *conn = shelf_take(c->s->shelf, err);
-        sqlite3_stmt *s = conn == NULL ? NULL : conn_bind(conn, SQL_SCAN_RECORDS, err, "iii", record_id(p->id, from), record_id(p->id, to), (int64_t)STEP);
+        sqlite3_stmt *s = conn == NULL ? NULL
+                                       : conn_bind(conn, SQL_SCAN_RECORDS, err, "iii", record_id(p->id, from),
+                                                   record_id(p->id, to), (int64_t)STEP);
         int row = s == NULL ? -1 : 0;
         size_t n = 0;
         while (s != NULL && status == 0 && (row = conn_step(conn, s, err)) == 1) {
-            struct row r = {.id = sqlite3_column_int64(s, 0), .timestamp_ms = sqlite3_column_int64(s, 1), .key = conn_column(s, 2),
-                            .is_tombstone = sqlite3_column_int(s, 3) != 0, .bytes = sqlite3_column_int64(s, 4)};
+            struct row r = {.id = sqlite3_column_int64(s, 0),
+                            .timestamp_ms = sqlite3_column_int64(s, 1),
+                            .key = conn_column(s, 2),
+                            .is_tombstone = sqlite3_column_int(s, 3) != 0,
+                            .bytes = sqlite3_column_int64(s, 4)};
             r.offset = record_offset(r.id);
             if ((status = each(arg, &r, err)) == 0)
                 from = r.offset + 1;
@@ -217,7 +228,7 @@ struct pass {
     struct cleaner *c;
     struct step *step;
     struct keys keys;
-    int64_t from, to;    /* the dirty part this pass covers: clean up to before to */
+    int64_t from, to;     /* the dirty part this pass covers: clean up to before to */
     int64_t not_after_ms; /* min.compaction.lag.ms: the first younger record ends it */
     int64_t dirty_bytes;
 };
@@ -256,7 +267,8 @@ static void remove_found(void *arg, struct err *err)
 }
 
 /* Enough dirt for a pass?  As Kafka: by the share of bytes, or because a dirty record has waited for max.compaction.lag.ms. */
-static bool is_dirty(struct cleaner *c, const struct partition *p, const struct partition_state *state, const struct policy *policy)
+static bool is_dirty(struct cleaner *c, const struct partition *p, const struct partition_state *state,
+                     const struct policy *policy)
 {
     if (state->clean >= state->high)
         return false;
@@ -265,7 +277,9 @@ static bool is_dirty(struct cleaner *c, const struct partition *p, const struct 
     if (policy->max_lag_ms == INT64_MAX)
         return false;
     struct conn *conn = shelf_take(c->s->shelf, NULL);
-    sqlite3_stmt *s = conn == NULL ? NULL : conn_bind(conn, SQL_SCAN_SIZES, NULL, "iii", record_id(p->id, state->clean), record_id(p->id, state->high), (int64_t)1);
+    sqlite3_stmt *s = conn == NULL ? NULL
+                                   : conn_bind(conn, SQL_SCAN_SIZES, NULL, "iii", record_id(p->id, state->clean),
+                                               record_id(p->id, state->high), (int64_t)1);
     bool waited = s != NULL && conn_step(conn, s, NULL) == 1 && sqlite3_column_int64(s, 1) < clock_unix_ms() - policy->max_lag_ms;
     if (s != NULL)
         sqlite3_reset(s);
@@ -274,8 +288,8 @@ static bool is_dirty(struct cleaner *c, const struct partition *p, const struct 
 }
 
 /* One pass; *more: it ended for want of memory, and another follows. */
-static int compact_once(struct cleaner *c, struct step *st, const struct partition_state *state, const struct policy *policy, bool *more,
-                        struct err *err)
+static int compact_once(struct cleaner *c, struct step *st, const struct partition_state *state, const struct policy *policy,
+                        bool *more, struct err *err)
 {
     int64_t now_ms = clock_unix_ms();
     struct pass p = {.c = c, .step = st, .from = state->clean, .to = state->high};
@@ -289,7 +303,8 @@ static int compact_once(struct cleaner *c, struct step *st, const struct partiti
         st->clean = p.to;
         st->cleaned_bytes = p.dirty_bytes;
         status = run_step(st, err);
-        log_debug("storage.compacted", "topic=%.*s partition=%d up_to=%lld", STR_ARG(st->partition->topic->name), st->partition->number, (long long)p.to);
+        log_debug("storage.compacted", "topic=%.*s partition=%d up_to=%lld", STR_ARG(st->partition->topic->name),
+                  st->partition->number, (long long)p.to);
     }
     *more = p.keys.arena.used > KEYS_BYTES && p.to > p.from && p.to < state->high;
     keys_clear(&p.keys);
@@ -303,7 +318,9 @@ static int bury(struct cleaner *c, struct step *st, const struct policy *policy,
     size_t found = STEP;
     while (found == STEP && !stopping(c)) {
         struct conn *conn = shelf_take(c->s->shelf, err);
-        sqlite3_stmt *s = conn == NULL ? NULL : conn_bind(conn, SQL_FIND_TOMBSTONES, err, "iiii", from, to, clock_unix_ms() - policy->delete_retention_ms, (int64_t)STEP);
+        sqlite3_stmt *s = conn == NULL ? NULL
+                                       : conn_bind(conn, SQL_FIND_TOMBSTONES, err, "iiii", from, to,
+                                                   clock_unix_ms() - policy->delete_retention_ms, (int64_t)STEP);
         int row = s == NULL ? -1 : 0;
         while (s != NULL && (row = conn_step(conn, s, err)) == 1) {
             st->ids[st->nids++] = sqlite3_column_int64(s, 0);
@@ -337,7 +354,8 @@ static int compact(struct cleaner *c, struct step *st, struct err *err)
     return 0;
 }
 
-/* ---- deleted topics ---------------------------------------------------------------------------------------------------------- */
+/* ---- deleted topics ----------------------------------------------------------------------------------------------------------
+ */
 
 struct erase {
     struct op op;
@@ -358,7 +376,8 @@ static int write_erase(struct op *op, struct conn *conn, struct err *err)
     e->id = sqlite3_column_int64(s, 0);
     sqlite3_reset(s);
     int64_t first = record_id(e->id, 0), end = record_id(e->id + 1, 0), to = end;
-    if ((s = conn_bind(conn, SQL_NTH_RECORD, err, "iii", first, end, (int64_t)STEP)) == NULL || (row = conn_step(conn, s, err)) < 0)
+    if ((s = conn_bind(conn, SQL_NTH_RECORD, err, "iii", first, end, (int64_t)STEP)) == NULL ||
+        (row = conn_step(conn, s, err)) < 0)
         return -1;
     e->empty = row == 0;
     if (!e->empty)
@@ -387,7 +406,8 @@ static void erase_deleted(struct cleaner *c)
     }
 }
 
-/* ---- the thread ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the thread
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void each_partition(struct cleaner *c, int (*work)(struct cleaner *c, struct step *st, struct err *err))
 {

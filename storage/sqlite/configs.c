@@ -7,11 +7,31 @@
 #include "base/own.h"
 
 enum type { INT, LONG, DOUBLE, BOOL, LIST, WORD };
-enum place { /* in the table, sorted by name */
-    CLEANUP_POLICY, COMPRESSION_GZIP, COMPRESSION_LZ4, COMPRESSION_TYPE, COMPRESSION_ZSTD, DELETE_RETENTION_MS, FILE_DELETE_DELAY_MS,
-    FLUSH_MESSAGES, FLUSH_MS, INDEX_INTERVAL_BYTES, MAX_COMPACTION_LAG_MS, MAX_MESSAGE_BYTES, TIMESTAMP_AFTER_MAX_MS,
-    TIMESTAMP_BEFORE_MAX_MS, TIMESTAMP_TYPE, MIN_CLEANABLE_DIRTY_RATIO, MIN_COMPACTION_LAG_MS, MIN_INSYNC_REPLICAS, RETENTION_BYTES,
-    RETENTION_MS, SEGMENT_BYTES, SEGMENT_INDEX_BYTES, SEGMENT_MS
+/* In the table, sorted by name. */
+enum place {
+    CLEANUP_POLICY,
+    COMPRESSION_GZIP,
+    COMPRESSION_LZ4,
+    COMPRESSION_TYPE,
+    COMPRESSION_ZSTD,
+    DELETE_RETENTION_MS,
+    FILE_DELETE_DELAY_MS,
+    FLUSH_MESSAGES,
+    FLUSH_MS,
+    INDEX_INTERVAL_BYTES,
+    MAX_COMPACTION_LAG_MS,
+    MAX_MESSAGE_BYTES,
+    TIMESTAMP_AFTER_MAX_MS,
+    TIMESTAMP_BEFORE_MAX_MS,
+    TIMESTAMP_TYPE,
+    MIN_CLEANABLE_DIRTY_RATIO,
+    MIN_COMPACTION_LAG_MS,
+    MIN_INSYNC_REPLICAS,
+    RETENTION_BYTES,
+    RETENTION_MS,
+    SEGMENT_BYTES,
+    SEGMENT_INDEX_BYTES,
+    SEGMENT_MS
 };
 _Static_assert(SEGMENT_MS + 1 == CONFIGS_COUNT, "every place is counted");
 
@@ -102,8 +122,9 @@ static int check(const struct key *k, struct str value, struct err *err)
     case LONG:
         if (str_to_i64(value, &i) && i >= k->min && i <= k->max)
             return 0;
-        return err_set(err, STORE_INVALID_CONFIG, "Invalid value '%.*s' for configuration %s: expected a whole number from %lld to %lld",
-                       STR_ARG(value), k->name, (long long)k->min, (long long)k->max);
+        return err_set(err, STORE_INVALID_CONFIG,
+                       "Invalid value '%.*s' for configuration %s: expected a whole number from %lld to %lld", STR_ARG(value),
+                       k->name, (long long)k->min, (long long)k->max);
     case DOUBLE:
         snprintf(number, sizeof number, "%.*s", STR_ARG(value));
         if (value.n > 0 && value.n < sizeof number) {
@@ -111,18 +132,20 @@ static int check(const struct key *k, struct str value, struct err *err)
             if (*end == '\0' && d >= (double)k->min && d <= (double)k->max)
                 return 0;
         }
-        return err_set(err, STORE_INVALID_CONFIG, "Invalid value '%.*s' for configuration %s: expected a number from %lld to %lld",
-                       STR_ARG(value), k->name, (long long)k->min, (long long)k->max);
+        return err_set(err, STORE_INVALID_CONFIG,
+                       "Invalid value '%.*s' for configuration %s: expected a number from %lld to %lld", STR_ARG(value), k->name,
+                       (long long)k->min, (long long)k->max);
     case BOOL:
         if (str_eq_nocase(value, STR("true")) || str_eq_nocase(value, STR("false")))
             return 0;
-        return err_set(err, STORE_INVALID_CONFIG, "Invalid value '%.*s' for configuration %s: expected true or false", STR_ARG(value), k->name);
+        return err_set(err, STORE_INVALID_CONFIG, "Invalid value '%.*s' for configuration %s: expected true or false",
+                       STR_ARG(value), k->name);
     case LIST:
     case WORD:
         if (k->type == LIST ? is_list(k->words, value) : is_word(k->words, value))
             return 0;
-        return err_set(err, STORE_INVALID_CONFIG, "Invalid value '%.*s' for configuration %s: expected %s of: %.*s", STR_ARG(value), k->name,
-                       k->type == LIST ? "one or more" : "one", (int)strlen(k->words) - 1, k->words);
+        return err_set(err, STORE_INVALID_CONFIG, "Invalid value '%.*s' for configuration %s: expected %s of: %.*s",
+                       STR_ARG(value), k->name, k->type == LIST ? "one or more" : "one", (int)strlen(k->words) - 1, k->words);
     }
     return 0;
 }

@@ -1,7 +1,8 @@
 /* storage/sqlite/configs.h - a topic's configuration: Kafka's names, types and defaults, in one table.
  *
- * Names that only concern replication across brokers or tiers are not there.  Those about segments, flushing and compression are checked, kept
- * and listed, so that what creates topics elsewhere creates them here, and have no effect: one file has neither.  Pure functions. */
+ * Names that only concern replication across brokers or tiers are not there.  Those about segments, flushing and compression are
+ * checked, kept and listed, so that what creates topics elsewhere creates them here, and have no effect: one file has neither.
+ * Pure functions. */
 #ifndef STORAGE_SQLITE_CONFIGS_H
 #define STORAGE_SQLITE_CONFIGS_H
 

@@ -29,7 +29,8 @@ int conn_fail(struct conn *c, struct err *err)
     case SQLITE_BUSY:
         return err_set(err, ERR_IO, "%s: another program has locked the file", path);
     default:
-        return err_set(err, ERR_IO, "%s: %s%s%s", path, sqlite3_errmsg(c->db), system != 0 ? ": " : "", system != 0 ? strerror(system) : "");
+        return err_set(err, ERR_IO, "%s: %s%s%s", path, sqlite3_errmsg(c->db), system != 0 ? ": " : "",
+                       system != 0 ? strerror(system) : "");
     }
 }
 
@@ -40,9 +41,11 @@ int conn_exec(struct conn *c, const char *sql, struct err *err)
 
 static sqlite3_stmt *get(struct conn *c, enum sql id, struct err *err)
 {
-    if (c->stmt[id] == NULL && sqlite3_prepare_v3(c->db, texts[id], -1, SQLITE_PREPARE_PERSISTENT, &c->stmt[id], NULL) != SQLITE_OK) {
+    if (c->stmt[id] == NULL &&
+        sqlite3_prepare_v3(c->db, texts[id], -1, SQLITE_PREPARE_PERSISTENT, &c->stmt[id], NULL) != SQLITE_OK) {
         if (sqlite3_errcode(c->db) == SQLITE_ERROR)
-            err_set(err, ERR_IO, "%s: the file is damaged (%s): restore it from a copy", file_path(c->file), sqlite3_errmsg(c->db));
+            err_set(err, ERR_IO, "%s: the file is damaged (%s): restore it from a copy", file_path(c->file),
+                    sqlite3_errmsg(c->db));
         else
             conn_fail(c, err);
     }
@@ -58,7 +61,8 @@ struct conn *conn_open(struct file *f, bool writes, int busy_ms, struct err *err
     }
     c->file = f;
     c->busy_ms = busy_ms;
-    if (sqlite3_open_v2(file_path(f), &c->db, (writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(file_path(f), &c->db, (writes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK) {
         if (c->db == NULL)
             err_nomem(err);
         else
@@ -69,9 +73,10 @@ struct conn *conn_open(struct file *f, bool writes, int busy_ms, struct err *err
     sqlite3_extended_result_codes(c->db, 1);
     sqlite3_busy_timeout(c->db, busy_ms);
     /* Checkpoints are the writer's to time; a WAL that grew under load is cut back when it starts anew. */
-    int status = conn_exec(c, writes ? "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=33554432;"
-                                       "PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY"
-                                     : "PRAGMA query_only=1; PRAGMA cache_size=-1000",
+    int status = conn_exec(c,
+                           writes ? "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=33554432;"
+                                    "PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY"
+                                  : "PRAGMA query_only=1; PRAGMA cache_size=-1000",
                            err);
     for (int i = 0; status == 0 && writes && i < SQL_COUNT; i++)
         status = get(c, (enum sql)i, err) != NULL ? 0 : -1;
@@ -110,7 +115,8 @@ static int check_every_page(struct conn *c, struct err *err)
     if (sqlite3_prepare_v2(c->db, "PRAGMA quick_check(1)", -1, &s, NULL) != SQLITE_OK || sqlite3_step(s) != SQLITE_ROW)
         status = conn_fail(c, err);
     else if (!str_is(conn_column(s, 0), "ok"))
-        status = err_set(err, ERR_IO, "%s: the file is damaged (%.*s): restore it from a copy", file_path(c->file), STR_ARG(conn_column(s, 0)));
+        status = err_set(err, ERR_IO, "%s: the file is damaged (%.*s): restore it from a copy", file_path(c->file),
+                         STR_ARG(conn_column(s, 0)));
     sqlite3_finalize(s);
     return status;
 }
@@ -125,8 +131,8 @@ int conn_check(struct conn *c, struct err *err)
     if (ask(c, "PRAGMA page_count", &pages, err) < 0 || ask(c, "PRAGMA page_size", &page_bytes, err) < 0)
         return -1;
     if (moved == SQLITE_OK && stat(file_path(c->file), &st) == 0 && st.st_size < pages * page_bytes)
-        return err_set(err, ERR_IO, "%s: the file is damaged (%lld bytes are there of %lld): restore it from a copy", file_path(c->file),
-                       (long long)st.st_size, (long long)(pages * page_bytes));
+        return err_set(err, ERR_IO, "%s: the file is damaged (%lld bytes are there of %lld): restore it from a copy",
+                       file_path(c->file), (long long)st.st_size, (long long)(pages * page_bytes));
     return pages * page_bytes <= CHECKED_BYTES ? check_every_page(c, err) : 0;
 }
 

@@ -13,7 +13,8 @@
 static const struct conf_key keys[] = {
     {"auto.create.topics.enable", CONF_BOOL, AT(auto_create), "true", NULL, "Producing to a missing topic creates it.", 0, 0, 0},
     {"log.cleaner.backoff.ms", CONF_INT, AT(cleaner_backoff_ms), "15000", "ms", "How often compaction looks.", 1, INT32_MAX, 0},
-    {"log.retention.check.interval.ms", CONF_INT, AT(retention_check_ms), "300000", "ms", "How often retention looks.", 1, INT32_MAX, 0},
+    {"log.retention.check.interval.ms", CONF_INT, AT(retention_check_ms), "300000", "ms", "How often retention looks.", 1,
+     INT32_MAX, 0},
     {"num.partitions", CONF_INT, AT(num_partitions), "1", NULL, "Of topics made without a number.", 1, PARTITIONS_MAX, 0},
     {"produce.timeout.ms", CONF_INT, AT(produce_timeout_ms), "30000", "ms", "How long a produce may wait.", 1, INT32_MAX, 0},
     {"queue.max.bytes", CONF_BYTES, AT(queue_bytes), "64m", "bytes", "What may wait to be written.", 1, INT32_MAX, 0},
@@ -83,9 +84,11 @@ static void sqlite_free(struct storage *st)
 static int open_parts(struct sqlite *s, const char *where, struct err *err)
 {
     const struct writer_events events = {on_committed, on_topics_changed, s};
-    if ((s->file = file_open(where, err)) == NULL || (s->conn = conn_open(s->file, true, (int)s->options.timeout_ms, err)) == NULL ||
-        conn_check(s->conn, err) < 0 || read_cluster_id(s, err) < 0 || (s->catalog = catalog_new(s->conn, err)) == NULL ||
-        (s->shelf = shelf_new(s->file, (int)s->options.timeout_ms, err)) == NULL || (s->groups = groups_new(s, s->conn, err)) == NULL)
+    if ((s->file = file_open(where, err)) == NULL ||
+        (s->conn = conn_open(s->file, true, (int)s->options.timeout_ms, err)) == NULL || conn_check(s->conn, err) < 0 ||
+        read_cluster_id(s, err) < 0 || (s->catalog = catalog_new(s->conn, err)) == NULL ||
+        (s->shelf = shelf_new(s->file, (int)s->options.timeout_ms, err)) == NULL ||
+        (s->groups = groups_new(s, s->conn, err)) == NULL)
         return -1;
     /* From here on the connection is the writer's. */
     s->writer = writer_new(s->conn, s->catalog, events, (size_t)s->options.queue_bytes, err);
@@ -136,7 +139,8 @@ struct admin {
     size_t nchanges;
 };
 
-static int run_admin(struct storage *st, struct admin *a, int (*write)(struct op *op, struct conn *conn, struct err *err), struct err *err)
+static int run_admin(struct storage *st, struct admin *a, int (*write)(struct op *op, struct conn *conn, struct err *err),
+                     struct err *err)
 {
     a->s = sqlite_of(st);
     a->op.write = write;
@@ -195,13 +199,15 @@ static int write_alter(struct op *op, struct conn *conn, struct err *err)
     return catalog_alter(a->s->catalog, conn, a->topic, a->changes, a->nchanges, err);
 }
 
-static int sqlite_alter_configs(struct storage *st, struct str topic, const struct topic_config *changes, size_t n, struct err *err)
+static int sqlite_alter_configs(struct storage *st, struct str topic, const struct topic_config *changes, size_t n,
+                                struct err *err)
 {
     struct admin a = {.topic = topic, .changes = changes, .nchanges = n};
     return run_admin(st, &a, write_alter, err);
 }
 
-static int sqlite_topic_configs(struct storage *st, struct str topic, struct arena *a, struct topic_config **out, size_t *n, struct err *err)
+static int sqlite_topic_configs(struct storage *st, struct str topic, struct arena *a, struct topic_config **out, size_t *n,
+                                struct err *err)
 {
     return catalog_configs(sqlite_of(st)->catalog, topic, a, out, n, err);
 }
@@ -216,11 +222,13 @@ static int describe(struct sqlite *s, const struct topic *t, struct arena *a, st
     size_t n = (size_t)catalog_count(s->catalog, t);
     int32_t *broker = arena_calloc(a, 1, sizeof *broker); /* the one broker, 0 */
     struct partition_info *list = arena_calloc(a, n, sizeof *list);
-    *out = (struct topic_info){.name = arena_str(a, t->name), .is_internal = is_internal(t->name), .partitions = list, .npartitions = n};
+    *out = (struct topic_info){
+        .name = arena_str(a, t->name), .is_internal = is_internal(t->name), .partitions = list, .npartitions = n};
     if (broker == NULL || list == NULL || out->name.p == NULL)
         return err_nomem(err);
     for (size_t i = 0; i < n; i++)
-        list[i] = (struct partition_info){.id = (int32_t)i, .leader = 0, .replicas = broker, .isrs = broker, .nreplicas = 1, .nisrs = 1};
+        list[i] = (struct partition_info){
+            .id = (int32_t)i, .leader = 0, .replicas = broker, .isrs = broker, .nreplicas = 1, .nisrs = 1};
     return 0;
 }
 
@@ -250,7 +258,8 @@ static int sqlite_describe_topic(struct storage *st, struct str topic, struct ar
     return status;
 }
 
-/* ---- offsets ----------------------------------------------------------------------------------------------------------------- */
+/* ---- offsets -----------------------------------------------------------------------------------------------------------------
+ */
 
 static int sqlite_watermarks(struct storage *st, struct str topic, int32_t number, int64_t *low, int64_t *high, struct err *err)
 {
@@ -267,7 +276,8 @@ static int sqlite_watermarks(struct storage *st, struct str topic, int32_t numbe
 }
 
 /* The first offset from..to-1 with that time or a later one: 1, or 0 if there is none. */
-static int find_time(struct conn *c, const struct partition *p, int64_t from, int64_t to, int64_t ms, int64_t *offset, struct err *err)
+static int find_time(struct conn *c, const struct partition *p, int64_t from, int64_t to, int64_t ms, int64_t *offset,
+                     struct err *err)
 {
     sqlite3_stmt *s = conn_bind(c, SQL_FIND_TIME, err, "iii", record_id(p->id, from), record_id(p->id, to), ms);
     int row = s != NULL ? conn_step(c, s, err) : -1;
@@ -279,7 +289,8 @@ static int find_time(struct conn *c, const struct partition *p, int64_t from, in
 }
 
 /* Finished runs tell their largest time, so that only one run of them is read, and the unfinished one. */
-static int search_time(struct conn *c, const struct partition *p, const struct partition_state *state, int64_t ms, int64_t *offset, struct err *err)
+static int search_time(struct conn *c, const struct partition *p, const struct partition_state *state, int64_t ms,
+                       int64_t *offset, struct err *err)
 {
     const int64_t unfinished = state->high >> TIME_BITS << TIME_BITS;
     int64_t first = record_id(p->id, state->low) >> TIME_BITS, end = record_id(p->id, unfinished) >> TIME_BITS;
@@ -296,7 +307,8 @@ static int search_time(struct conn *c, const struct partition *p, const struct p
     return find_time(c, p, unfinished > state->low ? unfinished : state->low, state->high, ms, offset, err);
 }
 
-static int sqlite_offset_for_time(struct storage *st, struct str topic, int32_t number, int64_t ms, int64_t *offset, struct err *err)
+static int sqlite_offset_for_time(struct storage *st, struct str topic, int32_t number, int64_t ms, int64_t *offset,
+                                  struct err *err)
 {
     struct sqlite *s = sqlite_of(st);
     struct partition *p = catalog_ref_partition(s->catalog, topic, number, err);

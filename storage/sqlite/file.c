@@ -19,19 +19,23 @@
 enum { APPLICATION_ID = 0x6d756972 }; /* "muir", bytes 68 to 71 of the file */
 enum { HEADER_BYTES = 100, APPLICATION_ID_AT = 68, USER_VERSION_AT = 60 };
 
-/* A record's id is its partition's id in the upper bits and its offset in the lower 40 (catalog.h).  Deleting a topic only takes its
- * partitions away from it (topic NULL); the cleaner erases their records later.  times holds the largest timestamp of every finished
- * run of 1,024 offsets, its id being the records' id without the lower 10 bits.  tombstones: when a pass of the cleaner first met them. */
+/* A record's id is its partition's id in the upper bits and its offset in the lower 40 (catalog.h).  Deleting a topic only takes
+ * its partitions away from it (topic NULL); the cleaner erases their records later.  times holds the largest timestamp of every
+ * finished run of 1,024 offsets, its id being the records' id without the lower 10 bits.  tombstones: when a pass of the cleaner
+ * first met them. */
 static const char schema[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE topics(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);"
-    "CREATE TABLE configs(topic INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(topic, name)) WITHOUT ROWID;"
-    "CREATE TABLE partitions(id INTEGER PRIMARY KEY, topic INTEGER, number INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,"
+    "CREATE TABLE configs(topic INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(topic, name)) WITHOUT "
+    "ROWID;"
+    "CREATE TABLE partitions(id INTEGER PRIMARY KEY, topic INTEGER, number INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER "
+    "NOT NULL,"
     " clean INTEGER NOT NULL, bytes INTEGER NOT NULL, dirty_bytes INTEGER NOT NULL);"
     "CREATE TABLE records(id INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB);"
     "CREATE TABLE times(id INTEGER PRIMARY KEY, timestamp INTEGER NOT NULL);"
     "CREATE TABLE tombstones(id INTEGER PRIMARY KEY, seen_ms INTEGER NOT NULL);"
-    "CREATE TABLE offsets(grp TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, metadata TEXT,"
+    "CREATE TABLE offsets(grp TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL, metadata "
+    "TEXT,"
     " PRIMARY KEY(grp, topic, partition)) WITHOUT ROWID;"
     "CREATE TABLE pens(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;";
 
@@ -51,7 +55,10 @@ static char *resolve(const char *path, struct err *err)
     if (full != NULL)
         return full;
     const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-    OWN_BY(own_free) char *folder = slash == NULL ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+    OWN_BY(own_free)
+    char *folder = slash == NULL   ? strdup(".")
+                   : slash == path ? strdup("/")
+                                   : strndup(path, (size_t)(slash - path));
     OWN_BY(own_free) char *full_folder = folder != NULL && errno == ENOENT && *name != '\0' ? realpath(folder, NULL) : NULL;
     if (full_folder == NULL) {
         err_set(err, ERR_IO, "%s: cannot be opened: %s", path, strerror(errno));
@@ -64,7 +71,8 @@ static char *resolve(const char *path, struct err *err)
     return full;
 }
 
-/* Takes the lock on the file that lock_path names now: whoever ends cleanly removes it, so it may be another one than was opened. */
+/* Takes the lock on the file that lock_path names now: whoever ends cleanly removes it, so it may be another one than was opened.
+ */
 static int lock(struct file *f, struct err *err)
 {
     for (;;) {
@@ -76,10 +84,11 @@ static int lock(struct file *f, struct err *err)
             char pid[16] = "";
             ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
             close(fd);
-            return err_set(err, ERR_IO, "%s: another process (pid %.*s) holds this log: stop that one, or give another file", f->path,
-                           n > 0 ? (int)strcspn(pid, "\n") : 1, n > 0 ? pid : "?");
+            return err_set(err, ERR_IO, "%s: another process (pid %.*s) holds this log: stop that one, or give another file",
+                           f->path, n > 0 ? (int)strcspn(pid, "\n") : 1, n > 0 ? pid : "?");
         }
-        if (fstat(fd, &opened) == 0 && stat(f->lock_path, &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) {
+        if (fstat(fd, &opened) == 0 && stat(f->lock_path, &named) == 0 && opened.st_ino == named.st_ino &&
+            opened.st_dev == named.st_dev) {
             f->lock_fd = fd;
             char pid[16];
             int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
@@ -96,7 +105,8 @@ static uint32_t be32(const unsigned char *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Looks at the first bytes with plain reads, so that a stranger's file is not even opened by SQLite. *missing: there is none, or it is empty. */
+/* Looks at the first bytes with plain reads, so that a stranger's file is not even opened by SQLite. *missing: there is none, or
+ * it is empty. */
 static int check_header(const char *path, bool *missing, struct err *err)
 {
     unsigned char h[HEADER_BYTES];
@@ -118,12 +128,15 @@ static int check_header(const char *path, bool *missing, struct err *err)
     ssize_t n = pread(fd, h, sizeof h, 0);
     close(fd);
     if (n != (ssize_t)sizeof h || memcmp(h, "SQLite format 3", 16) != 0)
-        return err_set(err, ERR_INVALID, "%s: is not a muir log (it does not begin as an SQLite file does); nothing was changed", path);
+        return err_set(err, ERR_INVALID, "%s: is not a muir log (it does not begin as an SQLite file does); nothing was changed",
+                       path);
     if (be32(h + APPLICATION_ID_AT) != APPLICATION_ID)
-        return err_set(err, ERR_INVALID, "%s: is an SQLite file of another program, not a muir log (application id 0x%08x); nothing was changed",
+        return err_set(err, ERR_INVALID,
+                       "%s: is an SQLite file of another program, not a muir log (application id 0x%08x); nothing was changed",
                        path, be32(h + APPLICATION_ID_AT));
     if (be32(h + USER_VERSION_AT) > FILE_FORMAT)
-        return err_set(err, ERR_INVALID, "%s: was written by a newer muir (format %u, this one knows up to %d): run that version or a newer one",
+        return err_set(err, ERR_INVALID,
+                       "%s: was written by a newer muir (format %u, this one knows up to %d): run that version or a newer one",
                        path, be32(h + USER_VERSION_AT), FILE_FORMAT);
     return 0;
 }
@@ -162,7 +175,8 @@ static int make_new(const char *path, struct err *err)
     char id[23], sql[200];
     if (random_id(id) < 0)
         return err_set(err, ERR_IO, "%s: no random bytes for the log's id", path);
-    snprintf(sql, sizeof sql, "PRAGMA application_id=%d; PRAGMA user_version=%d; INSERT INTO meta VALUES('cluster.id', '%s'); COMMIT;",
+    snprintf(sql, sizeof sql,
+             "PRAGMA application_id=%d; PRAGMA user_version=%d; INSERT INTO meta VALUES('cluster.id', '%s'); COMMIT;",
              APPLICATION_ID, FILE_FORMAT, id);
     sqlite3 *db = NULL;
     int status = 0;
@@ -183,7 +197,9 @@ static int create(const char *path, struct err *err)
     if (folder == NULL || asprintf(&wal, "%s-wal", path) < 0 || asprintf(&fresh, "%s-new", path) < 0)
         return err_nomem(err);
     if (stat(wal, &st) == 0 && st.st_size > 0)
-        return err_set(err, ERR_INVALID, "%s: is missing or empty, but %s holds records of it: put the file back, or move that one away", path, wal);
+        return err_set(err, ERR_INVALID,
+                       "%s: is missing or empty, but %s holds records of it: put the file back, or move that one away", path,
+                       wal);
     unlink(fresh);
     *strrchr(folder, '/') = '\0';
     if (make_new(fresh, err) < 0) {

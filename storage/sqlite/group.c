@@ -132,9 +132,11 @@ static void reset_position(struct groups *g, struct consumer *c, struct held *h,
     h->claim = groups_claim(g);
     if (c->reset == RESET_NONE) {
         if (h->position == OFFSET_INVALID)
-            err_set(&c->trouble, STORE_OUT_OF_RANGE, "Nothing is committed for %s-%d, and auto.offset.reset is none", h->topic, h->number);
+            err_set(&c->trouble, STORE_OUT_OF_RANGE, "Nothing is committed for %s-%d, and auto.offset.reset is none", h->topic,
+                    h->number);
         else
-            err_set(&c->trouble, STORE_OUT_OF_RANGE, "Offset %lld of %s-%d is not in the log (%lld to %lld), and auto.offset.reset is none",
+            err_set(&c->trouble, STORE_OUT_OF_RANGE,
+                    "Offset %lld of %s-%d is not in the log (%lld to %lld), and auto.offset.reset is none",
                     (long long)h->position, h->topic, h->number, (long long)state->low, (long long)state->high);
         h->position = OFFSET_INVALID;
         wake_later(g, c);
@@ -182,7 +184,8 @@ void groups_settle_held(struct groups *g, struct consumer *c, struct held *h)
 
 /* ---- rebalance --------------------------------------------------------------------------------------------------------- */
 
-/* What is stored and not committed goes into memory now, so that who gets the partition next starts there, and into the file soon. */
+/* What is stored and not committed goes into memory now, so that who gets the partition next starts there, and into the file
+ * soon. */
 static void commit_lost(struct groups *g, struct consumer *c, struct held *h)
 {
     struct err why = {.code = 0};
@@ -190,8 +193,10 @@ static void commit_lost(struct groups *g, struct consumer *c, struct held *h)
     struct partition_state state;
     if (!c->auto_commit || !h->dirty || h->partition == NULL || !catalog_state(g->s->catalog, h->partition, &state))
         return;
-    if (offsets_put(c->group, tp.topic, tp.partition, tp.offset, STR_NULL) < 0 || offsets_commit_later(g, g->s, c->group->name, &tp, 1, &why) < 0)
-        log_warn("group.commit_failed", "group=%.*s reason=%s", STR_ARG(c->group->name), why.code != 0 ? why.text : "out of memory");
+    if (offsets_put(c->group, tp.topic, tp.partition, tp.offset, STR_NULL) < 0 ||
+        offsets_commit_later(g, g->s, c->group->name, &tp, 1, &why) < 0)
+        log_warn("group.commit_failed", "group=%.*s reason=%s", STR_ARG(c->group->name),
+                 why.code != 0 ? why.text : "out of memory");
 }
 
 static struct held *find_held(struct held *list, size_t n, const struct partition *p)
@@ -229,7 +234,11 @@ static int plan(struct groups *g, struct consumer *c, struct topic *t, int32_t f
         return -1;
     c->planned = more;
     for (int32_t i = from; i < to; i++) {
-        struct held h = {.topic = str_dup(t->name), .number = i, .position = OFFSET_INVALID, .asked = OFFSET_INVALID, .stored = OFFSET_INVALID};
+        struct held h = {.topic = str_dup(t->name),
+                         .number = i,
+                         .position = OFFSET_INVALID,
+                         .asked = OFFSET_INVALID,
+                         .stored = OFFSET_INVALID};
         h.partition = h.topic != NULL ? catalog_ref_partition(g->s->catalog, t->name, i, NULL) : NULL;
         if (h.topic == NULL)
             return -1;
@@ -242,8 +251,8 @@ static int plan(struct groups *g, struct consumer *c, struct topic *t, int32_t f
     return 0;
 }
 
-/* Kafka's range assignor: each topic's partitions in order, in equal runs, over its subscribers in the order of their ids; the first ones get one
- * more when it does not divide. */
+/* Kafka's range assignor: each topic's partitions in order, in equal runs, over its subscribers in the order of their ids; the
+ * first ones get one more when it does not divide. */
 static int plan_topic(struct groups *g, struct group *group, struct topic *t)
 {
     int32_t subscribers = 0, partitions = catalog_count(g->s->catalog, t), from = 0, i = 0;
@@ -396,7 +405,8 @@ static void auto_commit(struct groups *g, struct consumer *c)
             tps[n++] = (struct tp){.topic = str_of(h->topic), .partition = h->number, .offset = h->stored};
     }
     if (tps == NULL || offsets_commit_later(g, g->s, c->group->name, tps, n, &why) < 0) {
-        log_warn("group.commit_failed", "group=%.*s reason=%s", STR_ARG(c->group->name), tps != NULL ? why.text : "out of memory");
+        log_warn("group.commit_failed", "group=%.*s reason=%s", STR_ARG(c->group->name),
+                 tps != NULL ? why.text : "out of memory");
         c->commit_due_ms = clock_mono_ms() + c->auto_commit_ms;
         return;
     }
@@ -407,7 +417,8 @@ static void auto_commit(struct groups *g, struct consumer *c)
 static void evict(struct groups *g, struct consumer *c)
 {
     struct err why = {.code = 0};
-    log_warn("group.member_evicted", "group=%.*s member=%s reason=no poll for %d ms", STR_ARG(c->group->name), c->id, POLL_INTERVAL_MS);
+    log_warn("group.member_evicted", "group=%.*s member=%s reason=no poll for %d ms", STR_ARG(c->group->name), c->id,
+             POLL_INTERVAL_MS);
     groups_drop_held(g, c);
     c->evicted = true;
     if (groups_rebalance(g, c->group, &why) < 0)
@@ -454,7 +465,8 @@ static int load(struct groups *g, struct conn *conn, struct err *err)
         return -1;
     while ((row = conn_step(conn, s, err)) == 1) {
         struct group *group = groups_get(g, conn_column(s, 0), err);
-        if (group == NULL || offsets_put(group, conn_column(s, 1), sqlite3_column_int(s, 2), sqlite3_column_int64(s, 3), conn_column(s, 4)) < 0) {
+        if (group == NULL ||
+            offsets_put(group, conn_column(s, 1), sqlite3_column_int(s, 2), sqlite3_column_int64(s, 3), conn_column(s, 4)) < 0) {
             sqlite3_reset(s);
             return err_nomem(err);
         }

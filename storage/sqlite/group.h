@@ -3,9 +3,9 @@
  *  (1) One lock (groups_lock) covers all groups and all members; it is held shortly and never across I/O or a callback.
  *  (2) An assignment changes at once, for all members of the group together: no partition is ever held by two.
  *  (3) What a member loses in a rebalance is committed for it (auto commit) before another gets its starting position.
- *  (4) Committed offsets in memory are those of the file; only (3) may run ahead of it, and a crash then repeats records, never skips any.
- * Two threads of its own kind call in: the one that answers produces tells of news, the writer of topics that came or went.  One thread here
- * does what is due by time: auto commits, and members that have not polled for POLL_INTERVAL_MS. */
+ *  (4) Committed offsets in memory are those of the file; only (3) may run ahead of it, and a crash then repeats records, never
+ * skips any. Two threads of its own kind call in: the one that answers produces tells of news, the writer of topics that came or
+ * went.  One thread here does what is due by time: auto commits, and members that have not polled for POLL_INTERVAL_MS. */
 #ifndef STORAGE_SQLITE_GROUP_H
 #define STORAGE_SQLITE_GROUP_H
 
@@ -44,17 +44,17 @@ struct consumer {
     size_t ntopics;
     pcre2_code *pattern; /* subscribed by pattern */
     struct held *held;
-    size_t nheld, turn;      /* turn: where the next poll begins, so that all get theirs */
-    struct held *planned;    /* during a rebalance only */
+    size_t nheld, turn;   /* turn: where the next poll begins, so that all get theirs */
+    struct held *planned; /* during a rebalance only */
     size_t nplanned;
-    struct err trouble;      /* for the next poll */
-    bool evicted;            /* polled too rarely: out of the group until the next poll */
-    bool woken;              /* told already, has not polled since */
-    bool wake_due;           /* to be told as soon as the lock is free */
-    int waking;              /* callbacks running now */
-    int64_t last_poll_ms;    /* monotonic, as is commit_due_ms */
-    int64_t commit_due_ms;   /* 0: nothing stored that is not committed */
-    struct consumer *next;   /* in the group, by id */
+    struct err trouble;    /* for the next poll */
+    bool evicted;          /* polled too rarely: out of the group until the next poll */
+    bool woken;            /* told already, has not polled since */
+    bool wake_due;         /* to be told as soon as the lock is free */
+    int waking;            /* callbacks running now */
+    int64_t last_poll_ms;  /* monotonic, as is commit_due_ms */
+    int64_t commit_due_ms; /* 0: nothing stored that is not committed */
+    struct consumer *next; /* in the group, by id */
 };
 
 struct group {

@@ -1,5 +1,5 @@
-/* storage/sqlite/headers.h - a record's headers as one blob: for each, name length, name, value length (0xffffffff: null), value; lengths big
- * endian in 4 bytes. */
+/* storage/sqlite/headers.h - a record's headers as one blob: for each, name length, name, value length (0xffffffff: null), value;
+ * lengths big endian in 4 bytes. */
 #ifndef STORAGE_SQLITE_HEADERS_H
 #define STORAGE_SQLITE_HEADERS_H
 

@@ -150,12 +150,14 @@ int sqlite_member_subscribe_pattern(struct member *m, struct str pattern, struct
 {
     int code;
     PCRE2_SIZE at;
-    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)(pattern.p != NULL ? pattern.p : ""), pattern.n, PCRE2_ANCHORED | PCRE2_ENDANCHORED, &code, &at, NULL);
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)(pattern.p != NULL ? pattern.p : ""), pattern.n,
+                                         PCRE2_ANCHORED | PCRE2_ENDANCHORED, &code, &at, NULL);
     if (compiled != NULL)
         return subscribe(consumer_of(m), NULL, 0, compiled, err);
     PCRE2_UCHAR text[120];
     pcre2_get_error_message(code, text, sizeof text);
-    return err_set(err, ERR_INVALID, "Topic pattern '%.*s' is not a regular expression: %s at character %zu", STR_ARG(pattern), (char *)text, at);
+    return err_set(err, ERR_INVALID, "Topic pattern '%.*s' is not a regular expression: %s at character %zu", STR_ARG(pattern),
+                   (char *)text, at);
 }
 
 /* Under the lock: as it was after opening. */
@@ -194,13 +196,17 @@ int sqlite_member_assign(struct member *m, const struct tp *tps, size_t n, struc
     struct held *held = calloc(n + 1, sizeof *held);
     bool ok = held != NULL;
     for (size_t i = 0; ok && i < n; i++) {
-        held[i] = (struct held){.topic = str_dup(tps[i].topic), .number = tps[i].partition, .asked = tps[i].offset, .position = OFFSET_INVALID,
+        held[i] = (struct held){.topic = str_dup(tps[i].topic),
+                                .number = tps[i].partition,
+                                .asked = tps[i].offset,
+                                .position = OFFSET_INVALID,
                                 .stored = OFFSET_INVALID};
         ok = held[i].topic != NULL;
     }
     groups_lock(g);
     int status = !ok                     ? err_nomem(err)
-                 : c->mode == SUBSCRIBED ? err_set(err, STORE_ILLEGAL_STATE, "The member is subscribed: it cannot have partitions assigned by hand too")
+                 : c->mode == SUBSCRIBED ? err_set(err, STORE_ILLEGAL_STATE,
+                                                   "The member is subscribed: it cannot have partitions assigned by hand too")
                                          : 0;
     if (status == 0) {
         leave(c, NULL); /* it was not subscribed, so this cannot fail */
@@ -303,7 +309,8 @@ static int choose_parts(struct consumer *c, struct part *parts, size_t *n, struc
             continue;
         if (h->position < state.high) {
             topic_ref(h->partition->topic);
-            parts[(*n)++] = (struct part){.partition = h->partition, .from = h->position, .to = state.high, .next = h->position, .claim = h->claim};
+            parts[(*n)++] = (struct part){
+                .partition = h->partition, .from = h->position, .to = state.high, .next = h->position, .claim = h->claim};
         }
     }
     c->turn++;
@@ -329,7 +336,8 @@ static int read_part(struct conn *conn, struct part *p, struct batch *b, size_t 
     return 0;
 }
 
-/* Under the lock: what was read of partitions that are still ours, and were not moved meanwhile, counts; the rest is taken out again. */
+/* Under the lock: what was read of partitions that are still ours, and were not moved meanwhile, counts; the rest is taken out
+ * again. */
 static void keep_parts(struct consumer *c, const struct part *parts, size_t n, struct batch *b)
 {
     size_t kept = 0;
@@ -404,7 +412,8 @@ int sqlite_member_seek(struct member *m, const struct tp *tps, size_t n, struct 
     groups_lock(g);
     for (size_t i = 0; status == 0 && i < n; i++) {
         if (find(c, tps[i].topic, tps[i].partition) == NULL)
-            status = err_set(err, STORE_ILLEGAL_STATE, "No current assignment for partition %.*s-%d", STR_ARG(tps[i].topic), tps[i].partition);
+            status = err_set(err, STORE_ILLEGAL_STATE, "No current assignment for partition %.*s-%d", STR_ARG(tps[i].topic),
+                             tps[i].partition);
         else if (tps[i].offset < 0 && tps[i].offset != OFFSET_BEGINNING && tps[i].offset != OFFSET_END)
             status = err_set(err, ERR_INVALID, "seek to offset %lld of %.*s-%d: expected one from 0, or the beginning or the end",
                              (long long)tps[i].offset, STR_ARG(tps[i].topic), tps[i].partition);
@@ -456,7 +465,8 @@ static int commit_stored(struct consumer *c, struct err *err)
     for (size_t i = 0; !failed && i < c->nheld; i++) {
         if (!c->held[i].dirty)
             continue;
-        tps[n] = (struct tp){.topic = arena_str(&a, str_of(c->held[i].topic)), .partition = c->held[i].number, .offset = c->held[i].stored};
+        tps[n] = (struct tp){
+            .topic = arena_str(&a, str_of(c->held[i].topic)), .partition = c->held[i].number, .offset = c->held[i].stored};
         failed = tps[n++].topic.p == NULL;
     }
     groups_unlock(g);
@@ -481,7 +491,8 @@ int sqlite_member_commit(struct member *m, const struct tp *tps, size_t n, struc
     bool evicted = c->evicted;
     groups_unlock(groups_of(c));
     if (evicted)
-        return err_set(err, STORE_REBALANCE, "The member was taken out of group '%.*s' because it had not polled for %d ms: poll again",
+        return err_set(err, STORE_REBALANCE,
+                       "The member was taken out of group '%.*s' because it had not polled for %d ms: poll again",
                        STR_ARG(c->group->name), POLL_INTERVAL_MS);
     if (tps == NULL)
         return commit_stored(c, err);

@@ -104,7 +104,8 @@ static int write_offsets(struct op *op, struct conn *conn, struct err *err)
         const struct tp *tp = &c->tps[i];
         if (c->lenient && check_partition(c->s, tp, NULL) < 0)
             continue;
-        if (conn_run(conn, SQL_PUT_OFFSET, err, "ttiit", c->group, tp->topic, (int64_t)tp->partition, tp->offset, tp->metadata) < 0)
+        if (conn_run(conn, SQL_PUT_OFFSET, err, "ttiit", c->group, tp->topic, (int64_t)tp->partition, tp->offset, tp->metadata) <
+            0)
             return -1;
     }
     return 0;
@@ -119,7 +120,8 @@ static void settle_offsets(struct op *op)
         const struct tp *tp = &c->tps[i];
         bool skipped = c->lenient && check_partition(c->s, tp, NULL) < 0;
         if (!skipped && (group == NULL || offsets_put(group, tp->topic, tp->partition, tp->offset, tp->metadata) < 0))
-            log_error("group.offset_not_remembered", "group=%.*s topic=%.*s partition=%d", STR_ARG(c->group), STR_ARG(tp->topic), tp->partition);
+            log_error("group.offset_not_remembered", "group=%.*s topic=%.*s partition=%d", STR_ARG(c->group), STR_ARG(tp->topic),
+                      tp->partition);
     }
     groups_unlock(c->groups);
 }
@@ -174,16 +176,23 @@ int offsets_commit_later(struct groups *g, struct sqlite *s, struct str group, c
     return -1;
 }
 
-int offsets_commit(struct groups *g, struct sqlite *s, struct str group, const struct tp *tps, size_t n, int timeout_ms, struct err *err)
+int offsets_commit(struct groups *g, struct sqlite *s, struct str group, const struct tp *tps, size_t n, int timeout_ms,
+                   struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
         if (tps[i].offset < 0)
-            return err_set(err, STORE_INVALID_REQUEST, "Offset %lld of %.*s-%d cannot be committed: expected one from 0", (long long)tps[i].offset,
-                           STR_ARG(tps[i].topic), tps[i].partition);
+            return err_set(err, STORE_INVALID_REQUEST, "Offset %lld of %.*s-%d cannot be committed: expected one from 0",
+                           (long long)tps[i].offset, STR_ARG(tps[i].topic), tps[i].partition);
         if (tps[i].metadata.n > METADATA_MAX)
-            return err_set(err, STORE_INVALID_REQUEST, "The metadata of %.*s-%d is %zu bytes: at most %d", STR_ARG(tps[i].topic), tps[i].partition,
-                           tps[i].metadata.n, METADATA_MAX);
+            return err_set(err, STORE_INVALID_REQUEST, "The metadata of %.*s-%d is %zu bytes: at most %d", STR_ARG(tps[i].topic),
+                           tps[i].partition, tps[i].metadata.n, METADATA_MAX);
     }
-    struct commit c = {.op.write = write_offsets, .op.settle = settle_offsets, .groups = g, .s = s, .group = group, .tps = (struct tp *)tps, .n = n};
+    struct commit c = {.op.write = write_offsets,
+                       .op.settle = settle_offsets,
+                       .groups = g,
+                       .s = s,
+                       .group = group,
+                       .tps = (struct tp *)tps,
+                       .n = n};
     return n == 0 ? 0 : writer_run(s->writer, &c.op, timeout_ms, err);
 }

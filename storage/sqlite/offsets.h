@@ -18,6 +18,7 @@ int offsets_commit_later(struct groups *g, struct sqlite *s, struct str group, c
 /* ---- without it ---- */
 
 /* Writes them; STORE_UNKNOWN_TOPIC, _PARTITION, _INVALID_REQUEST: then none of them. [blocks] */
-int offsets_commit(struct groups *g, struct sqlite *s, struct str group, const struct tp *tps, size_t n, int timeout_ms, struct err *err);
+int offsets_commit(struct groups *g, struct sqlite *s, struct str group, const struct tp *tps, size_t n, int timeout_ms,
+                   struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* storage/sqlite/pen.c - the exclusive right to write: a row with an epoch, raised by whoever takes it and compared in every write's own
- * transaction.  The order of the writer's queue decides. */
+/* storage/sqlite/pen.c - the exclusive right to write: a row with an epoch, raised by whoever takes it and compared in every
+ * write's own transaction.  The order of the writer's queue decides. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -82,8 +82,8 @@ static int check_epoch(const struct held_pen *p, struct conn *conn, struct err *
     sqlite3_reset(s);
     if (epoch == p->epoch)
         return 0;
-    return err_set(err, STORE_FENCED, "Pen '%.*s' was taken by another holder (epoch %lld, ours was %lld)", STR_ARG(p->name), (long long)epoch,
-                   (long long)p->epoch);
+    return err_set(err, STORE_FENCED, "Pen '%.*s' was taken by another holder (epoch %lld, ours was %lld)", STR_ARG(p->name),
+                   (long long)epoch, (long long)p->epoch);
 }
 
 static int write_scribble(struct op *op, struct conn *conn, struct err *err)
@@ -98,7 +98,8 @@ static int write_scribble(struct op *op, struct conn *conn, struct err *err)
     for (size_t i = 0; i < w->n; i++) { /* all of them before any is written */
         struct err why = {.code = 0};
         if (w->records[i].partition > 0)
-            return err_set(err, STORE_UNKNOWN_PARTITION, "records[%zu]: a pen writes partition 0, not %d", i, w->records[i].partition);
+            return err_set(err, STORE_UNKNOWN_PARTITION, "records[%zu]: a pen writes partition 0, not %d", i,
+                           w->records[i].partition);
         if (log_check(p->topic, &w->records[i], now_ms, &why) < 0)
             return err_set(err, why.code, "records[%zu]: %s", i, why.text);
     }

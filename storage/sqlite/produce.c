@@ -1,7 +1,7 @@
 /* storage/sqlite/produce.c - records into the log.
  *
- * A record that cannot be taken (partition, size, timestamp) is that record's error; the others of its call go on.  Keyless records are
- * spread over the partitions in runs of SPREAD_RUN, so that a run is one place in the tree. */
+ * A record that cannot be taken (partition, size, timestamp) is that record's error; the others of its call go on.  Keyless
+ * records are spread over the partitions in runs of SPREAD_RUN, so that a run is one place in the tree. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -11,7 +11,8 @@
 
 enum {
     SPREAD_RUN = 64,
-    RECORD_OVERHEAD = 70 /* what a batch of one record costs on Kafka's wire beside its key, value and headers: counted in max.message.bytes */
+    RECORD_OVERHEAD =
+        70 /* what a batch of one record costs on Kafka's wire beside its key, value and headers: counted in max.message.bytes */
 };
 
 struct produce {
@@ -48,10 +49,12 @@ int log_check(const struct topic *t, const struct record *r, int64_t now_ms, str
     if (p->stamps_on_append || r->timestamp_ms == 0)
         return 0;
     if (r->timestamp_ms > now_ms && r->timestamp_ms - now_ms > p->after_max_ms)
-        return err_set(err, STORE_INVALID_REQUEST, "Timestamp %lld is more than %lld ms ahead of now (message.timestamp.after.max.ms of '%.*s')",
+        return err_set(err, STORE_INVALID_REQUEST,
+                       "Timestamp %lld is more than %lld ms ahead of now (message.timestamp.after.max.ms of '%.*s')",
                        (long long)r->timestamp_ms, (long long)p->after_max_ms, STR_ARG(t->name));
     if (r->timestamp_ms < now_ms && now_ms - r->timestamp_ms > p->before_max_ms)
-        return err_set(err, STORE_INVALID_REQUEST, "Timestamp %lld is more than %lld ms before now (message.timestamp.before.max.ms of '%.*s')",
+        return err_set(err, STORE_INVALID_REQUEST,
+                       "Timestamp %lld is more than %lld ms before now (message.timestamp.before.max.ms of '%.*s')",
                        (long long)r->timestamp_ms, (long long)p->before_max_ms, STR_ARG(t->name));
     return 0;
 }
@@ -61,8 +64,8 @@ static int bind_bytes(sqlite3_stmt *s, int i, struct str v)
     return v.p != NULL ? sqlite3_bind_blob64(s, i, v.p, v.n, SQLITE_STATIC) : sqlite3_bind_null(s, i);
 }
 
-int log_append(struct catalog *c, struct conn *conn, struct partition *p, const struct record *r, int64_t now_ms, struct buf *scratch,
-               int64_t *offset, struct err *err)
+int log_append(struct catalog *c, struct conn *conn, struct partition *p, const struct record *r, int64_t now_ms,
+               struct buf *scratch, int64_t *offset, struct err *err)
 {
     sqlite3_stmt *s = conn->stmt[SQL_PUT_RECORD];
     struct str headers = STR_NULL;
@@ -79,7 +82,8 @@ int log_append(struct catalog *c, struct conn *conn, struct partition *p, const 
     catalog_touch(c, p);
     sqlite3_bind_int64(s, 1, record_id(p->id, p->now.high));
     sqlite3_bind_int64(s, 2, own_time ? r->timestamp_ms : now_ms);
-    if (bind_bytes(s, 3, r->key) != SQLITE_OK || bind_bytes(s, 4, r->value) != SQLITE_OK || bind_bytes(s, 5, headers) != SQLITE_OK)
+    if (bind_bytes(s, 3, r->key) != SQLITE_OK || bind_bytes(s, 4, r->value) != SQLITE_OK ||
+        bind_bytes(s, 5, headers) != SQLITE_OK)
         return conn_fail(conn, err);
     int status = sqlite3_step(s);
     if (status != SQLITE_DONE) {
@@ -171,8 +175,8 @@ static void answer(struct op *op)
     free(p);
 }
 
-int sqlite_produce(struct storage *st, struct str topic, const struct record *records, size_t n, storage_produced_fn *done, void *ctx,
-                   struct err *err)
+int sqlite_produce(struct storage *st, struct str topic, const struct record *records, size_t n, storage_produced_fn *done,
+                   void *ctx, struct err *err)
 {
     struct sqlite *s = sqlite_of(st);
     struct produce *p = malloc(sizeof *p + n * sizeof *p->results + topic.n);

@@ -50,7 +50,8 @@ static int read_some(struct log_reader *r, struct batch *b, size_t max_records, 
     return status;
 }
 
-int sqlite_reader_read(struct reader *base, struct batch *b, size_t max_records, size_t max_bytes, int timeout_ms, bool *end, struct err *err)
+int sqlite_reader_read(struct reader *base, struct batch *b, size_t max_records, size_t max_bytes, int timeout_ms, bool *end,
+                       struct err *err)
 {
     struct log_reader *r = (struct log_reader *)base;
     struct catalog *c = r->s->catalog;

@@ -95,15 +95,15 @@ static int add_row(struct batch *b, struct conn *c, sqlite3_stmt *s, struct err 
     if (failed)
         return err_nomem(err);
     if (headers.p != NULL && headers_get(headers, &m->arena, &r->headers, &r->nheaders) < 0)
-        return err_set(err, ERR_IO, "%s: the file is damaged (the headers of record %lld): restore it from a copy", file_path(c->file),
-                       (long long)sqlite3_column_int64(s, 0));
+        return err_set(err, ERR_IO, "%s: the file is damaged (the headers of record %lld): restore it from a copy",
+                       file_path(c->file), (long long)sqlite3_column_int64(s, 0));
     m->bytes += r->key.n + r->value.n + headers.n;
     b->n++;
     return 0;
 }
 
 int rows_add_records(struct batch *b, struct conn *c, const struct partition *p, int64_t from, int64_t to, size_t max_records,
-                      size_t max_bytes, uint32_t topic, int64_t *next, struct err *err)
+                     size_t max_bytes, uint32_t topic, int64_t *next, struct err *err)
 {
     *next = from;
     if (max_records == 0 || from >= to)
@@ -113,7 +113,8 @@ int rows_add_records(struct batch *b, struct conn *c, const struct partition *p,
         return -1;
     int row;
     for (size_t n = 0; (row = conn_step(c, s, err)) == 1; n++) {
-        size_t row_bytes = (size_t)sqlite3_column_bytes(s, 2) + (size_t)sqlite3_column_bytes(s, 3) + (size_t)sqlite3_column_bytes(s, 4);
+        size_t row_bytes =
+            (size_t)sqlite3_column_bytes(s, 2) + (size_t)sqlite3_column_bytes(s, 3) + (size_t)sqlite3_column_bytes(s, 4);
         if (n == max_records || (b->n > 0 && rows_bytes(b) + row_bytes > max_bytes)) {
             sqlite3_reset(s);
             return 0;

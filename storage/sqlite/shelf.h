@@ -1,7 +1,7 @@
 /* storage/sqlite/shelf.h - connections that read, kept for whoever reads next.
  *
- * A reader sees a snapshot and never blocks the writer.  It must be short: the WAL cannot start anew under a running one, so whoever
- * takes a connection resets its statements before giving it back.  Any thread. */
+ * A reader sees a snapshot and never blocks the writer.  It must be short: the WAL cannot start anew under a running one, so
+ * whoever takes a connection resets its statements before giving it back.  Any thread. */
 #ifndef STORAGE_SQLITE_SHELF_H
 #define STORAGE_SQLITE_SHELF_H
 

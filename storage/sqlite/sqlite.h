@@ -10,7 +10,8 @@
  *   pen      the exclusive right to write                rows      the file's rows into batches
  *   cleaner  compaction, retention, erasing
  *
- * Lock order: the groups' lock, then the catalogue's or the writer's; the shelf's and the cleaner's are held alone.  No I/O under any. */
+ * Lock order: the groups' lock, then the catalogue's or the writer's; the shelf's and the cleaner's are held alone.  No I/O under
+ * any. */
 #ifndef STORAGE_SQLITE_SQLITE_H
 #define STORAGE_SQLITE_SQLITE_H
 
@@ -45,18 +46,19 @@ static inline struct sqlite *sqlite_of(struct storage *s)
 
 /* ---- produce.c ---- */
 
-int sqlite_produce(struct storage *s, struct str topic, const struct record *records, size_t n, storage_produced_fn *done, void *ctx,
-                   struct err *err);
+int sqlite_produce(struct storage *s, struct str topic, const struct record *records, size_t n, storage_produced_fn *done,
+                   void *ctx, struct err *err);
 /* May this record go into t now? STORE_TOO_LARGE, STORE_INVALID_REQUEST. [writer] */
 int log_check(const struct topic *t, const struct record *r, int64_t now_ms, struct err *err);
 /* Appends it to p in the running transaction: ERR_IO, ERR_NOMEM only. scratch is for its headers. [writer] */
-int log_append(struct catalog *c, struct conn *conn, struct partition *p, const struct record *r, int64_t now_ms, struct buf *scratch,
-               int64_t *offset, struct err *err);
+int log_append(struct catalog *c, struct conn *conn, struct partition *p, const struct record *r, int64_t now_ms,
+               struct buf *scratch, int64_t *offset, struct err *err);
 
 /* ---- reader.c ---- */
 
 struct reader *sqlite_reader_open(struct storage *s, struct str topic, int32_t partition, int64_t from, struct err *err);
-int sqlite_reader_read(struct reader *r, struct batch *b, size_t max_records, size_t max_bytes, int timeout_ms, bool *end, struct err *err);
+int sqlite_reader_read(struct reader *r, struct batch *b, size_t max_records, size_t max_bytes, int timeout_ms, bool *end,
+                       struct err *err);
 int64_t sqlite_reader_position(const struct reader *r);
 void sqlite_reader_wake(struct reader *r);
 void sqlite_reader_free(struct reader *r);

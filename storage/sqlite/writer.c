@@ -26,13 +26,13 @@ struct writer {
     struct writer_events events;
     size_t max_queued_bytes; /* fixed */
     pthread_mutex_t lock;
-    pthread_cond_t work, done; /* for the writer, and for those in writer_run (monotonic) */
-    pthread_cond_t answers;    /* for the thread that calls back */
-    struct queue waiting;      /* lock */
-    struct queue settled;      /* lock */
-    bool news;                 /* lock: a commit that events.committed has not been told of */
-    bool closing, written_all; /* lock */
-    struct err health;         /* lock */
+    pthread_cond_t work, done;    /* for the writer, and for those in writer_run (monotonic) */
+    pthread_cond_t answers;       /* for the thread that calls back */
+    struct queue waiting;         /* lock */
+    struct queue settled;         /* lock */
+    bool news;                    /* lock: a commit that events.committed has not been told of */
+    bool closing, written_all;    /* lock */
+    struct err health;            /* lock */
     int wal_pages, checkpoint_at; /* writer: the WAL's length, and at which to look next */
     pthread_t writing, calling;
 };
@@ -94,7 +94,8 @@ static void undo(struct writer *w)
     catalog_rollback(w->catalog);
 }
 
-/* One transaction of the n ops from first on. 0: committed, each op's err tells. -1: undone, err says why; *at_commit: by COMMIT itself. */
+/* One transaction of the n ops from first on. 0: committed, each op's err tells. -1: undone, err says why; *at_commit: by COMMIT
+ * itself. */
 static int transact(struct writer *w, struct op *first, size_t n, bool *at_commit, struct err *err)
 {
     *at_commit = false;
@@ -169,7 +170,8 @@ static void write_all(struct writer *w, struct op *first)
         set_health(w, &err);
 }
 
-/* Keeps the WAL short.  PASSIVE never waits; when readers have kept the WAL from starting anew for long, wait for the running ones. */
+/* Keeps the WAL short.  PASSIVE never waits; when readers have kept the WAL from starting anew for long, wait for the running
+ * ones. */
 static void checkpoint(struct writer *w)
 {
     if (w->wal_pages < w->checkpoint_at)
@@ -205,7 +207,8 @@ static struct op *take(struct writer *w)
             break;
         queue_get(&w->waiting);
         if (op->deadline_ms != 0 && now_ms >= op->deadline_ms) {
-            err_set(&op->err, ERR_TIMEOUT, "%s: the disk is too slow: nothing was written within the time allowed", file_path(w->conn->file));
+            err_set(&op->err, ERR_TIMEOUT, "%s: the disk is too slow: nothing was written within the time allowed",
+                    file_path(w->conn->file));
             queue_put(&w->settled, op);
             pthread_cond_signal(&w->answers);
             continue;
@@ -281,14 +284,19 @@ static void *call_back(void *arg)
     return NULL;
 }
 
-struct writer *writer_new(struct conn *conn, struct catalog *catalog, struct writer_events events, size_t max_queued_bytes, struct err *err)
+struct writer *writer_new(struct conn *conn, struct catalog *catalog, struct writer_events events, size_t max_queued_bytes,
+                          struct err *err)
 {
     struct writer *w = calloc(1, sizeof *w);
     if (w == NULL) {
         err_nomem(err);
         return NULL;
     }
-    *w = (struct writer){.conn = conn, .catalog = catalog, .events = events, .max_queued_bytes = max_queued_bytes, .checkpoint_at = CHECKPOINT_PAGES};
+    *w = (struct writer){.conn = conn,
+                         .catalog = catalog,
+                         .events = events,
+                         .max_queued_bytes = max_queued_bytes,
+                         .checkpoint_at = CHECKPOINT_PAGES};
     queue_init(&w->waiting);
     queue_init(&w->settled);
     pthread_mutex_init(&w->lock, NULL);
@@ -352,7 +360,8 @@ int writer_add(struct writer *w, struct op *op, struct err *err)
     int status;
     pthread_mutex_lock(&w->lock);
     if (w->waiting.first != NULL && w->waiting.bytes + op->bytes > w->max_queued_bytes)
-        status = err_set(err, ERR_FULL, "%s: %zu bytes wait to be written already: try again later", file_path(w->conn->file), w->waiting.bytes);
+        status = err_set(err, ERR_FULL, "%s: %zu bytes wait to be written already: try again later", file_path(w->conn->file),
+                         w->waiting.bytes);
     else
         status = put(w, op, err);
     pthread_mutex_unlock(&w->lock);
@@ -373,7 +382,8 @@ int writer_run(struct writer *w, struct op *op, int timeout_ms, struct err *err)
         } else if (pthread_cond_timedwait(&w->done, &w->lock, &until) == ETIMEDOUT && !op->done) {
             late = true;
             if (queue_drop(&w->waiting, op))
-                status = err_set(err, ERR_TIMEOUT, "%s: nothing was written within %d ms: the disk is too slow", file_path(w->conn->file), timeout_ms);
+                status = err_set(err, ERR_TIMEOUT, "%s: nothing was written within %d ms: the disk is too slow",
+                                 file_path(w->conn->file), timeout_ms);
         }
     }
     pthread_mutex_unlock(&w->lock);

@@ -1,5 +1,6 @@
-/* bench_sqlite FILE RECORDS SIZE BATCH - the embedded engine called directly: RECORDS records of SIZE bytes in calls of BATCH, a few calls under way
- * at a time, each answered only when it is on the disk.  The last line is JSON: {"records_per_s": N, ...}. FILE is made anew. */
+/* bench_sqlite FILE RECORDS SIZE BATCH - the embedded engine called directly: RECORDS records of SIZE bytes in calls of BATCH, a
+ * few calls under way at a time, each answered only when it is on the disk.  The last line is JSON: {"records_per_s": N, ...}.
+ * FILE is made anew. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +66,8 @@ static int run(struct storage *s, size_t total, const struct record *records, si
     cpu = cpu_s() - cpu;
     if (w.failed > 0)
         return err_set(err, ERR_IO, "%zu records failed", w.failed);
-    printf("{\"records_per_s\": %.0f, \"cpu_us_per_record\": %.3f}\n", (double)w.answered / seconds, cpu * 1e6 / (double)w.answered);
+    printf("{\"records_per_s\": %.0f, \"cpu_us_per_record\": %.3f}\n", (double)w.answered / seconds,
+           cpu * 1e6 / (double)w.answered);
     return 0;
 }
 

@@ -1,7 +1,8 @@
-/* full_sqlite - a full disk gives errors and loses nothing that was acknowledged; when there is room again, the log goes on by itself.
+/* full_sqlite - a full disk gives errors and loses nothing that was acknowledged; when there is room again, the log goes on by
+ * itself.
  *
- * Once with a limit on the size of a file (RLIMIT_FSIZE, as any user), once with a tiny file system (tmpfs, as root; else that part is left out).
- * The last line tells; status 1 if anything was lost or did not recover. */
+ * Once with a limit on the size of a file (RLIMIT_FSIZE, as any user), once with a tiny file system (tmpfs, as root; else that
+ * part is left out). The last line tells; status 1 if anything was lost or did not recover. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -163,7 +164,8 @@ static int run(struct disk *d)
     return status;
 }
 
-/* ---- a limit on the size of a file ------------------------------------------------------------------------------------------- */
+/* ---- a limit on the size of a file -------------------------------------------------------------------------------------------
+ */
 
 static int set_file_limit(rlim_t bytes)
 {
@@ -184,7 +186,8 @@ static int release_files(struct disk *d)
     return set_file_limit(RLIM_INFINITY);
 }
 
-/* ---- a tiny file system -------------------------------------------------------------------------------------------------------- */
+/* ---- a tiny file system
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* Leaves 3 MB of it. */
 static int limit_tmpfs(struct disk *d)
@@ -206,8 +209,10 @@ static int release_tmpfs(struct disk *d)
 
 int main(void)
 {
-    struct disk files = {.part = "file size limit", .limit = limit_files, .release = release_files, .folder = "/tmp/muir-full-XXXXXX"};
-    struct disk tmpfs = {.part = "tiny file system", .limit = limit_tmpfs, .release = release_tmpfs, .folder = "/tmp/muir-full-XXXXXX"};
+    struct disk files = {
+        .part = "file size limit", .limit = limit_files, .release = release_files, .folder = "/tmp/muir-full-XXXXXX"};
+    struct disk tmpfs = {
+        .part = "tiny file system", .limit = limit_tmpfs, .release = release_tmpfs, .folder = "/tmp/muir-full-XXXXXX"};
     char command[100];
     signal(SIGXFSZ, SIG_IGN);
     log_set_level(LOG_OFF);

@@ -1,9 +1,10 @@
 /* kill_sqlite [ROUNDS] - what the embedded log has acknowledged survives kill -9 at any moment.
  *
- * Each round a child opens the log and works it from several threads (batches for two partitions, a pen, commits of a group), telling its parent
- * through a pipe whatever was acknowledged.  After a random while the parent kills it, opens the log itself, and looks: every acknowledged record
- * is at its offset with its bytes, each thread's records are in its order, offsets grow, the committed offset is not behind the acknowledged one,
- * and now and then SQLite's own integrity check.  The last line tells; status 1 if anything was lost. */
+ * Each round a child opens the log and works it from several threads (batches for two partitions, a pen, commits of a group),
+ * telling its parent through a pipe whatever was acknowledged.  After a random while the parent kills it, opens the log itself,
+ * and looks: every acknowledged record is at its offset with its bytes, each thread's records are in its order, offsets grow, the
+ * committed offset is not behind the acknowledged one, and now and then SQLite's own integrity check.  The last line tells;
+ * status 1 if anything was lost. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -196,19 +197,20 @@ static int collect(int fd, pid_t pid, int64_t after_ms, struct acks *acks)
 }
 
 struct seen {
-    bool *found;           /* by ack */
-    int64_t last_offset;   /* in this partition */
+    bool *found;         /* by ack */
+    int64_t last_offset; /* in this partition */
     int64_t next[PRODUCERS + 1];
 };
 
 /* All records of this round in one partition, each checked against what was acknowledged. from: where the round began. */
-static int check_partition(struct storage *s, const char *topic, int32_t partition, int64_t from, uint32_t round, const struct acks *acks,
-                           struct seen *seen)
+static int check_partition(struct storage *s, const char *topic, int32_t partition, int64_t from, uint32_t round,
+                           const struct acks *acks, struct seen *seen)
 {
     struct err err = {0};
     struct batch b = {0};
     bool end = false;
-    size_t at = 0; /* acks of one partition come in the order of their offsets, except between threads: searched from here around */
+    size_t at =
+        0; /* acks of one partition come in the order of their offsets, except between threads: searched from here around */
     struct reader *r = reader_open(s, str_of(topic), partition, from, &err);
     int status = r != NULL ? 0 : -1;
     seen->last_offset = from - 1;
@@ -222,10 +224,13 @@ static int check_partition(struct storage *s, const char *topic, int32_t partiti
             struct value v = {0}, expected;
             memcpy(&v, rec->value.p, rec->value.n < sizeof v ? rec->value.n : sizeof v);
             size_t n = value_fill(&expected, round, v.writer, v.seq);
-            if (rec->offset <= seen->last_offset || v.round != round || v.writer > PRODUCERS || n != rec->value.n || memcmp(&v, &expected, n) != 0)
-                status = err_set(&err, ERR_IO, "%s-%d offset %lld is not what was written", topic, partition, (long long)rec->offset);
+            if (rec->offset <= seen->last_offset || v.round != round || v.writer > PRODUCERS || n != rec->value.n ||
+                memcmp(&v, &expected, n) != 0)
+                status =
+                    err_set(&err, ERR_IO, "%s-%d offset %lld is not what was written", topic, partition, (long long)rec->offset);
             else if (v.writer < PRODUCERS && v.seq <= seen->next[v.writer])
-                status = err_set(&err, ERR_IO, "%s-%d offset %lld: record %u of thread %u comes late or twice", topic, partition, (long long)rec->offset, v.seq, v.writer);
+                status = err_set(&err, ERR_IO, "%s-%d offset %lld: record %u of thread %u comes late or twice", topic, partition,
+                                 (long long)rec->offset, v.seq, v.writer);
             else
                 seen->next[v.writer] = v.seq;
             seen->last_offset = rec->offset;
@@ -239,7 +244,8 @@ static int check_partition(struct storage *s, const char *topic, int32_t partiti
                     seen->found[j] = true;
                     at = j > 50 ? j - 50 : 0;
                 } else {
-                    status = err_set(&err, ERR_IO, "%s-%d: acknowledged at %lld, found at %lld", topic, partition, (long long)a->offset, (long long)rec->offset);
+                    status = err_set(&err, ERR_IO, "%s-%d: acknowledged at %lld, found at %lld", topic, partition,
+                                     (long long)a->offset, (long long)rec->offset);
                 }
                 break;
             }
@@ -292,7 +298,8 @@ static int check_round(struct storage *s, uint32_t round, const struct acks *ack
         const struct ack *a = &acks->list[i];
         if (a->kind == COMMITTED || seen.found[i])
             continue;
-        fprintf(stderr, "round %u: lost: kind %d thread %u record %u, acknowledged at offset %lld\n", round, (int)a->kind, a->writer, a->seq, (long long)a->offset);
+        fprintf(stderr, "round %u: lost: kind %d thread %u record %u, acknowledged at offset %lld\n", round, (int)a->kind,
+                a->writer, a->seq, (long long)a->offset);
         status = -1;
     }
     free(seen.found);
@@ -304,8 +311,8 @@ static int check_integrity(const char *path)
     sqlite3 *db;
     sqlite3_stmt *s = NULL;
     int status = -1;
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK && sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &s, NULL) == SQLITE_OK &&
-        sqlite3_step(s) == SQLITE_ROW) {
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &s, NULL) == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(s, 0);
         status = strcmp(text, "ok") == 0 ? 0 : -1;
         if (status < 0)
@@ -375,7 +382,8 @@ int main(int argc, char **argv)
     }
     if (status == 0)
         status = check_integrity(path);
-    printf("kill_sqlite: %u of %u rounds passed, %zu acknowledged writes%s\n", round, rounds, acknowledged, status == 0 ? ", all there" : "");
+    printf("kill_sqlite: %u of %u rounds passed, %zu acknowledged writes%s\n", round, rounds, acknowledged,
+           status == 0 ? ", all there" : "");
     snprintf(command, sizeof command, "rm -rf %s", folder);
     if (status == 0 && system(command) != 0)
         fprintf(stderr, "%s is left behind\n", folder);

@@ -105,7 +105,8 @@ struct str fixture_name(struct fixture *f, const char *prefix)
 {
     unsigned char raw[6];
     assert_int_equal(RAND_bytes(raw, sizeof raw), 1);
-    struct str name = arena_printf(&f->arena, "%s-%02x%02x%02x%02x%02x%02x", prefix, raw[0], raw[1], raw[2], raw[3], raw[4], raw[5]);
+    struct str name =
+        arena_printf(&f->arena, "%s-%02x%02x%02x%02x%02x%02x", prefix, raw[0], raw[1], raw[2], raw[3], raw[4], raw[5]);
     assert_non_null(name.p);
     return name;
 }
@@ -114,7 +115,10 @@ struct str fixture_topic(struct fixture *f, int32_t partitions, const char *conf
 {
     struct err err = {0};
     const struct topic_config one = {.name = str_of(config), .value = str_of(value)};
-    const struct topic_spec spec = {.name = fixture_name(f, "topic"), .partitions = partitions, .replication_factor = -1, .configs = &one,
+    const struct topic_spec spec = {.name = fixture_name(f, "topic"),
+                                    .partitions = partitions,
+                                    .replication_factor = -1,
+                                    .configs = &one,
                                     .nconfigs = config != NULL};
     assert_ok(storage_create_topic(f->storage, &spec, &err), err);
     return spec.name;

@@ -1,7 +1,8 @@
 /* tests/unit/storage_fixture.h - what the storage tests share: a storage of either engine for each test, and calls that wait.
  *
- * The suite runs on a fresh embedded log, and on the cluster that MUIR_TEST_KAFKA=HOST:PORT names; without it each Kafka test counts as skipped.
- * Topics and groups get random names, so a shared broker is fine. Whatever takes time on a cluster is waited for, up to WAIT_MS. */
+ * The suite runs on a fresh embedded log, and on the cluster that MUIR_TEST_KAFKA=HOST:PORT names; without it each Kafka test
+ * counts as skipped. Topics and groups get random names, so a shared broker is fine. Whatever takes time on a cluster is waited
+ * for, up to WAIT_MS. */
 #ifndef TESTS_UNIT_STORAGE_FIXTURE_H
 #define TESTS_UNIT_STORAGE_FIXTURE_H
 
@@ -31,10 +32,10 @@ int fixture_kafka(void **state);
 int fixture_end(void **state);
 
 /* Both rows of a test: TEST(f) in the list of tests becomes "f on sqlite" and "f on kafka". */
-#define TEST(f)                                                                      \
-    {#f " on sqlite", f, fixture_sqlite, fixture_end, NULL},                         \
-    {                                                                                \
-        #f " on kafka", f, fixture_kafka, fixture_end, NULL                          \
+#define TEST(f)                                                                                                                  \
+    {#f " on sqlite", f, fixture_sqlite, fixture_end, NULL},                                                                     \
+    {                                                                                                                            \
+#f " on kafka", f, fixture_kafka, fixture_end, NULL                                                                      \
     }
 
 /* First line of every test: skips it when there is no cluster. */
@@ -62,7 +63,7 @@ void fixture_ok(int status, const char *call, const struct err *err, const char 
 #define assert_ok(call, err) fixture_ok((call), #call, &(err), __FILE__, __LINE__)
 #define assert_str(s, text) assert_true(str_is((s), (text)))
 /* Waits until the expression is true; a statement that follows is done before each look but the first. */
-#define WAIT_FOR(expression)                                                                                    \
+#define WAIT_FOR(expression)                                                                                                     \
     for (int64_t until_ = clock_mono_ms() + WAIT_MS; !(expression) && fixture_wait(until_, #expression, __FILE__, __LINE__);)
 bool fixture_wait(int64_t until_ms, const char *what, const char *file, int line);
 

@@ -33,7 +33,8 @@ static void everything_of_a_record_comes_back(void **state)
     struct fixture *f = fixture(state);
     struct batch b;
     static const char binary[] = "\0\xff\0 binary \n\xc3";
-    const struct header headers[] = {{STR("one"), STR("1")}, {STR("none"), STR_NULL}, {STR("one"), STR("")}, {STR(""), str_n(binary, sizeof binary)}};
+    const struct header headers[] = {
+        {STR("one"), STR("1")}, {STR("none"), STR_NULL}, {STR("one"), STR("")}, {STR(""), str_n(binary, sizeof binary)}};
     const struct record records[] = {
         {.key = STR("k"), .value = STR("v"), .timestamp_ms = 1700000000123, .headers = headers, .nheaders = 4, .partition = 0},
         {.key = STR("tombstone"), .value = STR_NULL, .partition = 0},
@@ -72,8 +73,10 @@ static void key_decides_the_partition(void **state)
     struct fixture *f = fixture(state);
     struct produced results[4], again;
     struct str topic = fixture_topic(f, 5, NULL, NULL);
-    const struct record records[] = {{.key = STR("a"), .value = STR("1"), .partition = -1}, {.key = STR("b"), .value = STR("2"), .partition = -1},
-                                     {.key = STR("subdivision"), .value = STR("3"), .partition = -1}, {.key = STR("a"), .value = STR("4"), .partition = -1}};
+    const struct record records[] = {{.key = STR("a"), .value = STR("1"), .partition = -1},
+                                     {.key = STR("b"), .value = STR("2"), .partition = -1},
+                                     {.key = STR("subdivision"), .value = STR("3"), .partition = -1},
+                                     {.key = STR("a"), .value = STR("4"), .partition = -1}};
     produce(f, topic, records, 4, results);
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(results[i].code, 0);
@@ -111,8 +114,10 @@ static void one_bad_record_does_not_stop_the_others(void **state)
     struct str topic = fixture_topic(f, 2, "max.message.bytes", "5000");
     char *large = calloc(1, 20000);
     struct produced results[5];
-    const struct record records[] = {{.value = STR("first"), .partition = 0}, {.value = STR("nowhere"), .partition = 7},
-                                     {.value = str_n(large, 20000), .partition = 1}, {.value = STR("last"), .partition = 0},
+    const struct record records[] = {{.value = STR("first"), .partition = 0},
+                                     {.value = STR("nowhere"), .partition = 7},
+                                     {.value = str_n(large, 20000), .partition = 1},
+                                     {.value = STR("last"), .partition = 0},
                                      {.value = STR("negative"), .partition = -2}};
     produce(f, topic, records, 5, results);
     free(large);
@@ -356,8 +361,16 @@ static void offset_is_found_by_time(void **state)
     free(records);
     const struct {
         int64_t ms, offset;
-    } cases[] = {{0, 0}, {start_ms, 0}, {start_ms + 1, 1}, {start_ms + 10, 1}, {start_ms + 10230, 1023}, {start_ms + 10231, 1024},
-                 {start_ms + 14999, 1500}, {start_ms + 20000, 1500}, {start_ms + N * GAP_MS, 1500}, {start_ms + N * GAP_MS + 1, N}};
+    } cases[] = {{0, 0},
+                 {start_ms, 0},
+                 {start_ms + 1, 1},
+                 {start_ms + 10, 1},
+                 {start_ms + 10230, 1023},
+                 {start_ms + 10231, 1024},
+                 {start_ms + 14999, 1500},
+                 {start_ms + 20000, 1500},
+                 {start_ms + N * GAP_MS, 1500},
+                 {start_ms + N * GAP_MS + 1, N}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t offset = -5;
         assert_ok(storage_offset_for_time(f->storage, topic, 0, cases[i].ms, &offset, &err), err);
@@ -387,7 +400,8 @@ static void *produce_many(void *arg)
     c->last = -1;
     for (int call = 0; call < CALLS; call++) {
         for (int i = 0; i < EACH; i++)
-            records[i] = (struct record){.value = arena_printf(&c->fixture.arena, "%d %d", c->number, call * EACH + i), .partition = 0};
+            records[i] =
+                (struct record){.value = arena_printf(&c->fixture.arena, "%d %d", c->number, call * EACH + i), .partition = 0};
         produce(&c->fixture, c->topic, records, EACH, results);
         for (int i = 0; i < EACH; i++) {
             c->ordered = c->ordered && results[i].code == 0 && results[i].offset > c->last;
@@ -463,11 +477,25 @@ static void nothing_produced_is_answered(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(offsets_grow_in_order), TEST(everything_of_a_record_comes_back), TEST(key_decides_the_partition), TEST(keyless_records_are_spread),
-        TEST(one_bad_record_does_not_stop_the_others), TEST(missing_topic_is_made_by_producing), TEST(missing_topic_is_an_error_when_told_so),
-        TEST(illegal_topic_is_refused_at_once), TEST(reader_starts_where_it_is_told), TEST(reader_keeps_to_its_limits), TEST(reader_waits_for_records),
-        TEST(reader_can_be_woken), TEST(reader_is_woken_by_records), TEST(watermarks_follow), TEST(offset_is_found_by_time), TEST(many_produce_at_once),
-        TEST(compacted_topic_needs_keys), TEST(reader_of_a_deleted_topic_is_told), TEST(nothing_produced_is_answered),
+        TEST(offsets_grow_in_order),
+        TEST(everything_of_a_record_comes_back),
+        TEST(key_decides_the_partition),
+        TEST(keyless_records_are_spread),
+        TEST(one_bad_record_does_not_stop_the_others),
+        TEST(missing_topic_is_made_by_producing),
+        TEST(missing_topic_is_an_error_when_told_so),
+        TEST(illegal_topic_is_refused_at_once),
+        TEST(reader_starts_where_it_is_told),
+        TEST(reader_keeps_to_its_limits),
+        TEST(reader_waits_for_records),
+        TEST(reader_can_be_woken),
+        TEST(reader_is_woken_by_records),
+        TEST(watermarks_follow),
+        TEST(offset_is_found_by_time),
+        TEST(many_produce_at_once),
+        TEST(compacted_topic_needs_keys),
+        TEST(reader_of_a_deleted_topic_is_told),
+        TEST(nothing_produced_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

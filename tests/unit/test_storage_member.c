@@ -7,8 +7,8 @@
 static struct member *open_member(struct fixture *f, struct str group, const char *reset, bool auto_commit)
 {
     struct err err = {0};
-    const struct member_options o = {.group = group, .client_id = STR("test"), .auto_offset_reset = reset, .auto_commit = auto_commit,
-                                     .auto_commit_ms = 300};
+    const struct member_options o = {
+        .group = group, .client_id = STR("test"), .auto_offset_reset = reset, .auto_commit = auto_commit, .auto_commit_ms = 300};
     struct member *m = member_open(f->storage, &o, &err);
     if (m == NULL)
         fail_msg("member_open: %s", err.text);
@@ -97,7 +97,8 @@ static void poll_names_the_topics(void **state)
     struct member *m = open_member(f, fixture_name(f, "group"), "earliest", false);
     assert_ok(member_subscribe(m, both, 2, &err), err);
     size_t from_a = 0, from_c = 0;
-    WAIT_FOR(from_a + from_c == 10) {
+    WAIT_FOR(from_a + from_c == 10)
+    {
         assert_ok(member_poll(m, &b, 100, &err), err);
         for (size_t i = 0; i < b.n; i++) {
             assert_true(b.records[i].topic < b.ntopics);
@@ -122,7 +123,8 @@ static void poll_keeps_to_its_limit(void **state)
     struct member *m = open_member(f, fixture_name(f, "group"), "earliest", false);
     assign(m, topic, 0, 0);
     size_t next = 0;
-    WAIT_FOR(next == 20) {
+    WAIT_FOR(next == 20)
+    {
         assert_ok(member_poll(m, &b, 6, &err), err);
         assert_true(b.n <= 6);
         for (size_t i = 0; i < b.n; i++)
@@ -164,7 +166,8 @@ static void commit_carries_metadata(void **state)
     struct err err = {0};
     struct str topic = fixture_topic(f, 3, NULL, NULL);
     struct member *m = open_member(f, fixture_name(f, "group"), "earliest", false);
-    const struct tp in[] = {{.topic = topic, .partition = 0, .offset = 5, .metadata = STR("note")}, {.topic = topic, .partition = 2, .offset = 0}};
+    const struct tp in[] = {{.topic = topic, .partition = 0, .offset = 5, .metadata = STR("note")},
+                            {.topic = topic, .partition = 2, .offset = 0}};
     struct tp out[] = {{.topic = topic, .partition = 2}, {.topic = topic, .partition = 1}, {.topic = topic, .partition = 0}};
     assert_ok(member_commit(m, in, 2, &err), err);
     assert_ok(member_committed(m, &f->arena, out, 3, &err), err);
@@ -185,7 +188,8 @@ static void stored_offsets_are_committed(void **state)
     struct member *m = open_member(f, group, "earliest", false);
     subscribe(m, topic);
     assert_int_equal(poll_records(f, m, got, 10), 10);
-    const struct tp stored[] = {{.topic = topic, .partition = 0, .offset = 7}, {.topic = STR("somebody-elses"), .partition = 3, .offset = 1}};
+    const struct tp stored[] = {{.topic = topic, .partition = 0, .offset = 7},
+                                {.topic = STR("somebody-elses"), .partition = 3, .offset = 1}};
     assert_ok(member_store(m, stored, 2, &err), err);
     assert_int_equal(committed(f, m, topic, 0), OFFSET_INVALID);
     assert_ok(member_commit(m, NULL, 0, &err), err);
@@ -345,7 +349,8 @@ static void members_share_the_partitions(void **state)
     struct member *b = open_member(f, group, "earliest", false);
     subscribe(b, topic);
     na = nb = 0;
-    WAIT_FOR(na + nb == 5 && na > 0 && nb > 0) {
+    WAIT_FOR(na + nb == 5 && na > 0 && nb > 0)
+    {
         na = assigned(f, a);
         nb = assigned(f, b);
     }
@@ -407,7 +412,8 @@ static void pattern_finds_topics_old_and_new(void **state)
     struct record got[3];
     size_t n;
     struct str prefix = fixture_name(f, "pattern");
-    struct topic_spec spec = {.name = arena_printf(&f->arena, "%.*s-1", STR_ARG(prefix)), .partitions = 1, .replication_factor = -1};
+    struct topic_spec spec = {
+        .name = arena_printf(&f->arena, "%.*s-1", STR_ARG(prefix)), .partitions = 1, .replication_factor = -1};
     assert_ok(storage_create_topic(f->storage, &spec, &err), err);
     spec.name = arena_printf(&f->arena, "not-%.*s-1", STR_ARG(prefix));
     assert_ok(storage_create_topic(f->storage, &spec, &err), err);
@@ -443,7 +449,8 @@ static void subscribed_topic_may_come_later(void **state)
     assert_ok(storage_create_topic(f->storage, &spec, &err), err);
     produce_numbered(f, topic, 0, "v", 2);
     size_t n = 0;
-    WAIT_FOR(n == 2) {
+    WAIT_FOR(n == 2)
+    {
         if (member_poll(m, &b, 10, NULL) == 0)
             n += b.n;
     }
@@ -464,7 +471,10 @@ static void records_wake_a_member(void **state)
     atomic_init(&wakes, 0);
     struct record got[1];
     struct str topic = fixture_topic(f, 1, NULL, NULL);
-    const struct member_options o = {.group = fixture_name(f, "group"), .client_id = STR("test"), .auto_offset_reset = "earliest", .wake = on_wake,
+    const struct member_options o = {.group = fixture_name(f, "group"),
+                                     .client_id = STR("test"),
+                                     .auto_offset_reset = "earliest",
+                                     .wake = on_wake,
                                      .wake_ctx = &wakes};
     struct member *m = member_open(f->storage, &o, &err);
     assert_non_null(m);
@@ -498,7 +508,8 @@ static void member_options_are_checked(void **state)
 {
     struct fixture *f = fixture(state);
     struct err err = {0};
-    const struct member_options o = {.group = fixture_name(f, "group"), .client_id = STR("test"), .auto_offset_reset = "sometimes"};
+    const struct member_options o = {
+        .group = fixture_name(f, "group"), .client_id = STR("test"), .auto_offset_reset = "sometimes"};
     assert_null(member_open(f->storage, &o, &err));
     assert_int_equal(err.code, ERR_INVALID);
     assert_non_null(strstr(err.text, "sometimes"));
@@ -508,12 +519,25 @@ static void member_options_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(assigned_partition_is_read), TEST(poll_names_the_topics), TEST(poll_keeps_to_its_limit), TEST(committed_offset_is_where_the_next_begins),
-        TEST(commit_carries_metadata), TEST(stored_offsets_are_committed), TEST(auto_commit_commits_what_is_stored),
-        TEST(reset_decides_without_a_committed_offset), TEST(reset_none_is_an_error_once), TEST(seek_moves_the_position),
-        TEST(seek_past_the_end_goes_by_the_reset), TEST(subscribe_and_assign_exclude_each_other), TEST(members_share_the_partitions),
-        TEST(handover_repeats_and_loses_nothing), TEST(pattern_finds_topics_old_and_new), TEST(subscribed_topic_may_come_later),
-        TEST(records_wake_a_member), TEST(wrong_offsets_are_not_committed), TEST(member_options_are_checked),
+        TEST(assigned_partition_is_read),
+        TEST(poll_names_the_topics),
+        TEST(poll_keeps_to_its_limit),
+        TEST(committed_offset_is_where_the_next_begins),
+        TEST(commit_carries_metadata),
+        TEST(stored_offsets_are_committed),
+        TEST(auto_commit_commits_what_is_stored),
+        TEST(reset_decides_without_a_committed_offset),
+        TEST(reset_none_is_an_error_once),
+        TEST(seek_moves_the_position),
+        TEST(seek_past_the_end_goes_by_the_reset),
+        TEST(subscribe_and_assign_exclude_each_other),
+        TEST(members_share_the_partitions),
+        TEST(handover_repeats_and_loses_nothing),
+        TEST(pattern_finds_topics_old_and_new),
+        TEST(subscribed_topic_may_come_later),
+        TEST(records_wake_a_member),
+        TEST(wrong_offsets_are_not_committed),
+        TEST(member_options_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,8 @@ static void pen_writes_and_a_reader_sees_it(void **state)
     struct pen *p = take(f, name, topic, &end);
     assert_int_equal(end, 0);
     const struct header header = {STR("advertised"), STR("http://localhost:1")};
-    const struct record records[] = {{.key = STR("a"), .value = STR("1"), .headers = &header, .nheaders = 1}, {.key = STR("b"), .value = STR("2")},
+    const struct record records[] = {{.key = STR("a"), .value = STR("1"), .headers = &header, .nheaders = 1},
+                                     {.key = STR("b"), .value = STR("2")},
                                      {.key = STR("c"), .value = STR_NULL}};
     assert_ok(pen_write(p, records, 3, WAIT_MS, offsets, &err), err);
     assert_true(offsets[0] >= 0 && offsets[0] < offsets[1] && offsets[1] < offsets[2]);
@@ -91,7 +92,9 @@ static void too_large_record_writes_nothing_and_keeps_the_pen(void **state)
     struct str topic = fixture_topic(f, 1, NULL, NULL);
     struct pen *p = take(f, fixture_name(f, "pen"), topic, &end);
     char *large = calloc(1, 5000000);
-    const struct record records[] = {{.key = STR("a"), .value = STR("1")}, {.key = STR("b"), .value = str_n(large, 5000000)}, {.key = STR("c"), .value = STR("3")}};
+    const struct record records[] = {{.key = STR("a"), .value = STR("1")},
+                                     {.key = STR("b"), .value = str_n(large, 5000000)},
+                                     {.key = STR("c"), .value = STR("3")}};
     assert_int_equal(pen_write(p, records, 3, WAIT_MS, offsets, &err), -1);
     free(large);
     assert_int_equal(err.code, STORE_TOO_LARGE);
@@ -174,7 +177,8 @@ static void rivals_lose_nothing(void **state)
     struct batch b;
     pthread_t threads[2];
     struct str topic = fixture_topic(f, 1, NULL, NULL), name = fixture_name(f, "pen");
-    struct rival rivals[2] = {{.f = f, .name = name, .topic = topic, .number = 0}, {.f = f, .name = name, .topic = topic, .number = 1}};
+    struct rival rivals[2] = {{.f = f, .name = name, .topic = topic, .number = 0},
+                              {.f = f, .name = name, .topic = topic, .number = 1}};
     for (int i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, write_as_rival, &rivals[i]);
     for (int i = 0; i < 2; i++)
@@ -197,8 +201,12 @@ static void rivals_lose_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(pen_writes_and_a_reader_sees_it), TEST(second_holder_fences_the_first), TEST(pens_of_other_names_do_not_mind),
-        TEST(too_large_record_writes_nothing_and_keeps_the_pen), TEST(pen_needs_its_topic), TEST(plain_produce_and_pen_share_a_topic),
+        TEST(pen_writes_and_a_reader_sees_it),
+        TEST(second_holder_fences_the_first),
+        TEST(pens_of_other_names_do_not_mind),
+        TEST(too_large_record_writes_nothing_and_keeps_the_pen),
+        TEST(pen_needs_its_topic),
+        TEST(plain_produce_and_pen_share_a_topic),
         TEST(rivals_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,7 +77,8 @@ static void all_of_it_survives_a_reopen(void **state)
     struct err err = {0};
     const struct header header = {STR("h"), STR("v")};
     struct str topic = fixture_topic(f, 2, "retention.ms", "-1");
-    const struct record r = {.key = STR("k"), .value = STR("v"), .headers = &header, .nheaders = 1, .timestamp_ms = 12345, .partition = 1};
+    const struct record r = {
+        .key = STR("k"), .value = STR("v"), .headers = &header, .nheaders = 1, .timestamp_ms = 12345, .partition = 1};
     produce_ok(f, topic, &r, 1);
     fixture_reopen(f, NULL, 0);
     assert_int_equal(produce_ok(f, topic, &r, 1), 1);
@@ -217,7 +218,8 @@ static struct str closed_log(struct fixture *f)
 {
     struct str topic = fixture_topic(f, 1, NULL, NULL);
     for (int i = 0; i < 20; i++)
-        produce_numbered(f, topic, 0, "a value that takes some room in the file, and then some more of it, so that there are pages ", 200);
+        produce_numbered(f, topic, 0,
+                         "a value that takes some room in the file, and then some more of it, so that there are pages ", 200);
     storage_free(f->storage);
     f->storage = NULL;
     return file_bytes(f, f->path);
@@ -268,7 +270,9 @@ static void wrong_options_are_refused(void **state)
     static const struct {
         struct storage_option option;
         const char *says;
-    } cases[] = {{{"num.partitions", "many"}, "num.partitions=many"}, {{"num.partition", "1"}, "num.partitions"}, {{"timeout.ms", "-1"}, "timeout.ms"}};
+    } cases[] = {{{"num.partitions", "many"}, "num.partitions=many"},
+                 {{"num.partition", "1"}, "num.partitions"},
+                 {{"timeout.ms", "-1"}, "timeout.ms"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
         assert_null(storage_open("sqlite", f->path, &cases[i].option, 1, &err));
@@ -370,7 +374,8 @@ static void old_records_go(void **state)
     struct record *records = calloc(N, sizeof *records);
     int64_t now_ms = clock_unix_ms();
     for (int i = 0; i < N; i++)
-        records[i] = (struct record){.value = arena_printf(&f->arena, "%d", i), .timestamp_ms = i < 2500 ? now_ms - 7200000 : now_ms, .partition = 0};
+        records[i] = (struct record){
+            .value = arena_printf(&f->arena, "%d", i), .timestamp_ms = i < 2500 ? now_ms - 7200000 : now_ms, .partition = 0};
     produce_ok(f, topic, records, N);
     free(records);
     WAIT_FOR(low_of(f, topic) == 2500);
@@ -387,7 +392,8 @@ static void old_records_go(void **state)
     assert_ok(storage_alter_configs(f->storage, topic, &never, 1, &err), err);
     clean_often(f);
     const struct record r = {.value = STR("next"), .partition = 0};
-    assert_int_equal(produce_ok(f, topic, &r, 1), N); /* offsets never come twice, also after all went and the file was opened again */
+    assert_int_equal(produce_ok(f, topic, &r, 1),
+                     N); /* offsets never come twice, also after all went and the file was opened again */
 }
 
 static void too_many_bytes_go(void **state)
@@ -437,7 +443,8 @@ static void compaction_keeps_the_last_of_each_key(void **state)
     struct str topic = fixture_topic(f, 1, "cleanup.policy", "compact");
     struct record *records = calloc(N, sizeof *records);
     for (int i = 0; i < N; i++)
-        records[i] = (struct record){.key = arena_printf(&f->arena, "key %d", i % KEYS), .value = arena_printf(&f->arena, "%d", i), .partition = 0};
+        records[i] = (struct record){
+            .key = arena_printf(&f->arena, "key %d", i % KEYS), .value = arena_printf(&f->arena, "%d", i), .partition = 0};
     produce_ok(f, topic, records, N);
     free(records);
     WAIT_FOR(records_left(f, topic, &b) == KEYS);
@@ -462,8 +469,10 @@ static void tombstones_go_after_a_while(void **state)
     struct err err = {0};
     clean_often(f);
     struct str topic = fixture_topic(f, 1, "cleanup.policy", "compact");
-    const struct record records[] = {{.key = STR("a"), .value = STR("1"), .partition = 0}, {.key = STR("b"), .value = STR("2"), .partition = 0},
-                                     {.key = STR("a"), .value = STR_NULL, .partition = 0}, {.key = STR("c"), .value = STR("3"), .partition = 0}};
+    const struct record records[] = {{.key = STR("a"), .value = STR("1"), .partition = 0},
+                                     {.key = STR("b"), .value = STR("2"), .partition = 0},
+                                     {.key = STR("a"), .value = STR_NULL, .partition = 0},
+                                     {.key = STR("c"), .value = STR("3"), .partition = 0}};
     produce_ok(f, topic, records, 4);
     WAIT_FOR(records_left(f, topic, &b) == 3);
     clock_sleep_ms(100);
@@ -483,14 +492,17 @@ static void young_records_are_not_compacted(void **state)
     struct batch b;
     struct err err = {0};
     clean_often(f);
-    const struct topic_config configs[] = {{.name = STR("cleanup.policy"), .value = STR("compact")}, {.name = STR("min.compaction.lag.ms"), .value = STR("3600000")},
+    const struct topic_config configs[] = {{.name = STR("cleanup.policy"), .value = STR("compact")},
+                                           {.name = STR("min.compaction.lag.ms"), .value = STR("3600000")},
                                            {.name = STR("min.cleanable.dirty.ratio"), .value = STR("0")}};
-    const struct topic_spec spec = {.name = fixture_name(f, "young"), .partitions = 1, .replication_factor = -1, .configs = configs, .nconfigs = 3};
+    const struct topic_spec spec = {
+        .name = fixture_name(f, "young"), .partitions = 1, .replication_factor = -1, .configs = configs, .nconfigs = 3};
     assert_ok(storage_create_topic(f->storage, &spec, &err), err);
     int64_t old_ms = clock_unix_ms() - 7200000;
     const struct record records[] = {{.key = STR("a"), .value = STR("1"), .timestamp_ms = old_ms, .partition = 0},
                                      {.key = STR("a"), .value = STR("2"), .timestamp_ms = old_ms, .partition = 0},
-                                     {.key = STR("a"), .value = STR("3"), .partition = 0}, {.key = STR("a"), .value = STR("4"), .partition = 0}};
+                                     {.key = STR("a"), .value = STR("3"), .partition = 0},
+                                     {.key = STR("a"), .value = STR("4"), .partition = 0}};
     produce_ok(f, spec.name, records, 4);
     WAIT_FOR(records_left(f, spec.name, &b) == 3);
     clock_sleep_ms(100);
@@ -513,11 +525,16 @@ static void deleted_topics_leave_nothing(void **state)
     assert_ok(member_committed(m, &f->arena, &tp, 1, &err), err);
     assert_int_equal(tp.offset, OFFSET_INVALID);
     member_free(m);
-    WAIT_FOR(count(f->path, "SELECT (SELECT count(*) FROM records) + (SELECT count(*) FROM partitions) + (SELECT count(*) FROM times)") == 0);
-    assert_int_equal(count(f->path, "SELECT (SELECT count(*) FROM topics) + (SELECT count(*) FROM configs) + (SELECT count(*) FROM offsets)"), 0);
+    WAIT_FOR(count(f->path,
+                   "SELECT (SELECT count(*) FROM records) + (SELECT count(*) FROM partitions) + (SELECT count(*) FROM times)") ==
+             0);
+    assert_int_equal(
+        count(f->path, "SELECT (SELECT count(*) FROM topics) + (SELECT count(*) FROM configs) + (SELECT count(*) FROM offsets)"),
+        0);
 }
 
-/* ---- groups ----------------------------------------------------------------------------------------------------------------- */
+/* ---- groups -----------------------------------------------------------------------------------------------------------------
+ */
 
 static void ranges_are_kafkas(void **state)
 {
@@ -563,7 +580,8 @@ static void *read_and_leave(void *arg)
     unsigned seed = (unsigned)(uintptr_t)r;
     struct batch b = {0};
     for (bool done = false; !done;) {
-        const struct member_options o = {.group = r->group, .client_id = STR("c"), .auto_offset_reset = "earliest", .auto_commit = true, .auto_commit_ms = 5};
+        const struct member_options o = {
+            .group = r->group, .client_id = STR("c"), .auto_offset_reset = "earliest", .auto_commit = true, .auto_commit_ms = 5};
         struct member *m = member_open(r->f->storage, &o, NULL);
         member_subscribe(m, &r->topic, 1, NULL);
         for (int polls = 5 + rand_r(&seed) % 20; polls > 0 && !done; polls--) {
@@ -613,9 +631,9 @@ static void crowd_reads_everything(void **state)
     assert_int_equal(total, 4000);
 }
 
-#define SQLITE(f)                                                \
-    {                                                            \
-        #f, f, fixture_sqlite, fixture_end, NULL                 \
+#define SQLITE(f)                                                                                                                \
+    {                                                                                                                            \
+#f, f, fixture_sqlite, fixture_end, NULL                                                                                 \
     }
 
 int main(int argc, char **argv)
@@ -623,11 +641,25 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "hold") == 0)
         return hold(argv[2]);
     const struct CMUnitTest tests[] = {
-        SQLITE(all_of_it_survives_a_reopen), SQLITE(a_clean_end_leaves_one_file), SQLITE(second_process_is_refused), SQLITE(lock_ends_with_the_process),
-        SQLITE(foreign_files_are_refused_and_stay), SQLITE(empty_file_becomes_a_log), SQLITE(newer_file_is_refused), SQLITE(damaged_file_is_refused),
-        SQLITE(wrong_options_are_refused), SQLITE(full_queue_says_so), SQLITE(wal_stays_short), SQLITE(old_records_go), SQLITE(too_many_bytes_go),
-        SQLITE(compaction_keeps_the_last_of_each_key), SQLITE(tombstones_go_after_a_while), SQLITE(young_records_are_not_compacted),
-        SQLITE(deleted_topics_leave_nothing), SQLITE(ranges_are_kafkas), SQLITE(crowd_reads_everything),
+        SQLITE(all_of_it_survives_a_reopen),
+        SQLITE(a_clean_end_leaves_one_file),
+        SQLITE(second_process_is_refused),
+        SQLITE(lock_ends_with_the_process),
+        SQLITE(foreign_files_are_refused_and_stay),
+        SQLITE(empty_file_becomes_a_log),
+        SQLITE(newer_file_is_refused),
+        SQLITE(damaged_file_is_refused),
+        SQLITE(wrong_options_are_refused),
+        SQLITE(full_queue_says_so),
+        SQLITE(wal_stays_short),
+        SQLITE(old_records_go),
+        SQLITE(too_many_bytes_go),
+        SQLITE(compaction_keeps_the_last_of_each_key),
+        SQLITE(tombstones_go_after_a_while),
+        SQLITE(young_records_are_not_compacted),
+        SQLITE(deleted_topics_leave_nothing),
+        SQLITE(ranges_are_kafkas),
+        SQLITE(crowd_reads_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,10 +130,18 @@ static void wrong_topics_are_refused(void **state)
         {"no partitions", {.name = fresh, .partitions = 0, .replication_factor = -1}, STORE_INVALID_REQUEST},
         {"negative partitions", {.name = fresh, .partitions = -7, .replication_factor = -1}, STORE_INVALID_REQUEST},
         {"more replicas than brokers", {.name = fresh, .partitions = 1, .replication_factor = 99}, STORE_INVALID_REQUEST},
-        {"unknown config", {.name = fresh, .partitions = 1, .replication_factor = -1, .configs = &unknown, .nconfigs = 1}, STORE_INVALID_CONFIG},
-        {"text for a number", {.name = fresh, .partitions = 1, .replication_factor = -1, .configs = &not_a_number, .nconfigs = 1}, STORE_INVALID_CONFIG},
-        {"unknown policy", {.name = fresh, .partitions = 1, .replication_factor = -1, .configs = &not_a_policy, .nconfigs = 1}, STORE_INVALID_CONFIG},
-        {"on a broker that is not there", {.name = fresh, .partitions = -1, .replication_factor = -1, .assignments = &nowhere, .nassignments = 1}, STORE_INVALID_REQUEST},
+        {"unknown config",
+         {.name = fresh, .partitions = 1, .replication_factor = -1, .configs = &unknown, .nconfigs = 1},
+         STORE_INVALID_CONFIG},
+        {"text for a number",
+         {.name = fresh, .partitions = 1, .replication_factor = -1, .configs = &not_a_number, .nconfigs = 1},
+         STORE_INVALID_CONFIG},
+        {"unknown policy",
+         {.name = fresh, .partitions = 1, .replication_factor = -1, .configs = &not_a_policy, .nconfigs = 1},
+         STORE_INVALID_CONFIG},
+        {"on a broker that is not there",
+         {.name = fresh, .partitions = -1, .replication_factor = -1, .assignments = &nowhere, .nassignments = 1},
+         STORE_INVALID_REQUEST},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct err err = {0};
@@ -169,7 +177,8 @@ static void assignments_give_the_partitions(void **state)
     assert_ok(storage_cluster(f->storage, &f->arena, &c, &err), err);
     const int32_t broker[] = {c.brokers[0].id};
     const struct replica_list lists[] = {{0, broker, 1}, {1, broker, 1}};
-    const struct topic_spec spec = {.name = fixture_name(f, "assigned"), .partitions = -1, .replication_factor = -1, .assignments = lists, .nassignments = 2};
+    const struct topic_spec spec = {
+        .name = fixture_name(f, "assigned"), .partitions = -1, .replication_factor = -1, .assignments = lists, .nassignments = 2};
     assert_ok(storage_create_topic(f->storage, &spec, &err), err);
     assert_ok(storage_describe_topic(f->storage, spec.name, &f->arena, &info, &err), err);
     assert_int_equal(info.npartitions, 2);
@@ -220,7 +229,8 @@ static void configs_have_defaults_and_change(void **state)
     assert_string_equal(c->source, "DEFAULT_CONFIG");
     assert_false(c->is_sensitive);
 
-    const struct topic_config changes[] = {{.name = STR("cleanup.policy"), .value = STR("compact")}, {.name = STR("max.message.bytes"), .value = STR("2000")}};
+    const struct topic_config changes[] = {{.name = STR("cleanup.policy"), .value = STR("compact")},
+                                           {.name = STR("max.message.bytes"), .value = STR("2000")}};
     assert_ok(storage_alter_configs(f->storage, topic, changes, 2, &err), err);
     WAIT_FOR(str_is(config(f, topic, "cleanup.policy")->value, "compact"));
     assert_str(config(f, topic, "max.message.bytes")->value, "2000");
@@ -243,9 +253,10 @@ static void configs_are_sorted(void **state)
     assert_ok(storage_topic_configs(f->storage, topic, &f->arena, &list, &n, &err), err);
     for (size_t i = 1; i < n; i++)
         assert_true(str_cmp(list[i - 1].name, list[i].name) < 0);
-    static const char *const expected[] = {"cleanup.policy", "compression.type", "delete.retention.ms", "max.message.bytes", "message.timestamp.type",
-                                           "min.cleanable.dirty.ratio", "min.compaction.lag.ms", "min.insync.replicas", "retention.bytes",
-                                           "retention.ms", "segment.bytes", "segment.ms"};
+    static const char *const expected[] = {"cleanup.policy",        "compression.type",       "delete.retention.ms",
+                                           "max.message.bytes",     "message.timestamp.type", "min.cleanable.dirty.ratio",
+                                           "min.compaction.lag.ms", "min.insync.replicas",    "retention.bytes",
+                                           "retention.ms",          "segment.bytes",          "segment.ms"};
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         find(list, n, expected[i]);
 }
@@ -255,7 +266,8 @@ static void wrong_config_changes_nothing(void **state)
     struct fixture *f = fixture(state);
     struct err err = {0};
     struct str topic = fixture_topic(f, 1, NULL, NULL);
-    const struct topic_config half[] = {{.name = STR("retention.ms"), .value = STR("5000")}, {.name = STR("min.cleanable.dirty.ratio"), .value = STR("7")}};
+    const struct topic_config half[] = {{.name = STR("retention.ms"), .value = STR("5000")},
+                                        {.name = STR("min.cleanable.dirty.ratio"), .value = STR("7")}};
     assert_int_equal(storage_alter_configs(f->storage, topic, half, 2, &err), -1);
     assert_int_equal(err.code, STORE_INVALID_CONFIG);
     err_clear(&err);
@@ -288,9 +300,10 @@ static void deleted_topic_can_be_made_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(cluster_says_who_it_is), TEST(topic_is_made_described_listed_deleted), TEST(asking_creates_nothing), TEST(wrong_topics_are_refused),
-        TEST(validate_only_checks_and_makes_nothing), TEST(assignments_give_the_partitions), TEST(partitions_can_only_grow),
-        TEST(configs_have_defaults_and_change), TEST(configs_are_sorted), TEST(wrong_config_changes_nothing), TEST(deleted_topic_can_be_made_again),
+        TEST(cluster_says_who_it_is),       TEST(topic_is_made_described_listed_deleted), TEST(asking_creates_nothing),
+        TEST(wrong_topics_are_refused),     TEST(validate_only_checks_and_makes_nothing), TEST(assignments_give_the_partitions),
+        TEST(partitions_can_only_grow),     TEST(configs_have_defaults_and_change),       TEST(configs_are_sorted),
+        TEST(wrong_config_changes_nothing), TEST(deleted_topic_can_be_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
