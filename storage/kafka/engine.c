@@ -3,11 +3,15 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "storage/kafka/handle.h"
 #include "storage/kafka/health.h"
 #include "storage/kafka/producer.h"
 #include "storage/kafka/reader.h"
+#include "storage/kafka/reaper.h"
 #include "storage/kafka/watch.h"
+
+enum { REAPER_WAIT_MS = 2000 };
 
 int kafka_topic_z(struct str topic, char z[TOPIC_NAME_MAX + 1], struct err *err)
 {
@@ -36,8 +40,12 @@ static void close_all(struct storage *s)
         rd_kafka_destroy(k->committed);
     if (k->admin != NULL)
         rd_kafka_destroy(k->admin);
-    health_free(k->health);
     options_clear(&k->options);
+    if (!reaper_free(k->reaper, REAPER_WAIT_MS)) { /* handles of members still die: they speak to k and its health until then */
+        log_warn("kafka.close", "consumers are still waiting for their group's coordinator; not waited for");
+        return;
+    }
+    health_free(k->health);
     free(k);
 }
 
@@ -52,7 +60,8 @@ static struct storage *open_all(const char *where, const struct storage_option *
     if (options_read(&k->options, where, options, n, err) == 0) {
         k->health = health_new(kafka_watch_kick, k);
         k->alters = alters_new();
-        if (k->health == NULL || k->alters == NULL)
+        k->reaper = reaper_new();
+        if (k->health == NULL || k->alters == NULL || k->reaper == NULL)
             err_nomem(err);
         else if ((k->admin = asking_handle(k, "read_uncommitted", err)) != NULL &&
                  (k->committed = asking_handle(k, "read_committed", err)) != NULL && (k->watch = kafka_watch_new(k, err)) != NULL &&

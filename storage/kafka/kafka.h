@@ -21,10 +21,11 @@ struct kafka {
     struct health *health;    /* fixed; locks itself */
     rd_kafka_t *admin;        /* fixed; isolation read_uncommitted */
     rd_kafka_t *committed;    /* fixed; the same for read_committed */
-    struct watch *watch;      /* fixed */
+    struct watch *_Atomic watch; /* fixed once the watch's thread runs; NULL while closing */
     struct producer *producer; /* fixed */
     struct readers *readers;  /* fixed */
     struct alters *alters;    /* fixed */
+    struct reaper *reaper;    /* fixed */
 };
 
 /* A NUL-terminated copy of a legal topic name; STORE_UNKNOWN_TOPIC when it is not legal (so no such topic exists). */

@@ -14,6 +14,7 @@
 #include "storage/kafka/errors.h"
 #include "storage/kafka/handle.h"
 #include "storage/kafka/health.h"
+#include "storage/kafka/reaper.h"
 
 enum {
     CHUNK = 1024,
@@ -100,7 +101,7 @@ static void drop_names(struct kafka_member *m)
     m->nnames = 0;
 }
 
-/* Leaves the group, bounded: what takes longer (a coordinator that is away, no right to the group) is cut off without leaving. */
+/* Leaves the group.  What takes longer than CLOSE_MS (a coordinator that is away, no right to the group) goes on in the reaper. */
 static void close_bounded(struct kafka_member *m)
 {
     int64_t deadline_ms = clock_mono_ms() + CLOSE_MS;
@@ -113,9 +114,13 @@ static void close_bounded(struct kafka_member *m)
         if (ev != NULL)
             rd_kafka_event_destroy(ev);
     }
+    bool closed = rd_kafka_consumer_closed(m->rk) != 0;
     rd_kafka_queue_destroy(queue);
     rd_kafka_queue_destroy(m->queue);
-    rd_kafka_destroy_flags(m->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (closed)
+        rd_kafka_destroy_flags(m->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    else
+        reaper_take(m->k->reaper, m->rk);
 }
 
 void kafka_member_free(struct member *member)
