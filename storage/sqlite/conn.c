@@ -75,7 +75,7 @@ struct conn *conn_open(struct file *f, bool writes, int busy_ms, struct err *err
     /* Checkpoints are the writer's to time; a WAL that grew under load is cut back when it starts anew. */
     int status = conn_exec(c,
                            writes ? "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=33554432;"
-                                    "PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY"
+                                    "PRAGMA cache_size=-1000; PRAGMA temp_store=MEMORY"
                                   : "PRAGMA query_only=1; PRAGMA cache_size=-1000",
                            err);
     for (int i = 0; status == 0 && writes && i < SQL_COUNT; i++)
@@ -133,7 +133,9 @@ int conn_check(struct conn *c, struct err *err)
     if (moved == SQLITE_OK && stat(file_path(c->file), &st) == 0 && st.st_size < pages * page_bytes)
         return err_set(err, ERR_IO, "%s: the file is damaged (%lld bytes are there of %lld): restore it from a copy",
                        file_path(c->file), (long long)st.st_size, (long long)(pages * page_bytes));
-    return pages * page_bytes <= CHECKED_BYTES ? check_every_page(c, err) : 0;
+    if (pages * page_bytes <= CHECKED_BYTES && check_every_page(c, err) < 0)
+        return -1;
+    return conn_exec(c, "PRAGMA cache_size=-8000", err); /* not before: what was looked through would stay in it */
 }
 
 static sqlite3_stmt *bind(struct conn *c, enum sql id, struct err *err, const char *types, va_list args)
