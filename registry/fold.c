@@ -188,6 +188,12 @@ static int follow(struct fold *f, struct arena *a, struct err *err)
     if (r == NULL)
         return -1;
     set_reader(f, r);
+    /* Others may write without a pause: having read what was there when we came is enough to start. */
+    int64_t low, goal = INT64_MAX;
+    if (!atomic_load(&f->started) && storage_watermarks(f->storage, str_of(f->conf->topic), 0, &low, &goal, err) < 0) {
+        set_reader(f, NULL);
+        return -1;
+    }
     int rc = 0;
     while (!atomic_load(&f->stopping)) {
         bool end = false;
@@ -199,7 +205,7 @@ static int follow(struct fold *f, struct arena *a, struct err *err)
         }
         arena_reset(a);
         moved_to(f, reader_position(r), &met);
-        if (end && !atomic_load(&f->started)) {
+        if (!atomic_load(&f->started) && (end || reader_position(r) >= goal)) {
             arena_clear(a);
             now_started(f, began_ms);
         }
