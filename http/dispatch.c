@@ -167,6 +167,12 @@ enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, c
         log_error("http.intake", "text=libmicrohttpd does not read its sockets through recv()");
         return MHD_NO;
     }
+    if (req->more) { /* receive.c (1) */
+        req->more = false;
+        MHD_suspend_connection(connection);
+        MHD_resume_connection(connection);
+        return MHD_YES;
+    }
     request_set_id(req);
     /* in_handler is up before the state is looked at, and down after the request is counted as waiting: see server_stop. */
     struct loop *loop = req->loop; /* req may be gone once it waits */

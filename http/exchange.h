@@ -45,6 +45,8 @@ struct request {
     int fd;
     struct buf held;    /* bytes that came and are not used yet */
     size_t beat_at;     /* body.n when libmicrohttpd was last told of progress */
+    bool told;          /* libmicrohttpd knows of the request that is done */
+    bool more;          /* bytes behind this request are here already, or may be in the socket */
     bool linger;        /* closed gently: the client may still be sending what we do not read */
     bool active;        /* counted in loop->active */
     /* of the request */

@@ -8,8 +8,8 @@
  * Every other descriptor of the process is read as always.
  *
  * What libmicrohttpd does with the result, and we rely on:
- *  (1) fewer bytes than it asked for: it believes the socket is empty and waits for an edge. So when more bytes are here already, the head is
- *      padded to exactly what it asked for;
+ *  (1) fewer bytes than it asked for: it believes the socket is empty and waits for an edge. So when more is here already, dispatch.c suspends and
+ *      resumes the connection once, after which libmicrohttpd reads without waiting;
  *  (2) EINTR: it asks again in its next round, after other connections had their turn;
  *  (3) the timeout of a connection runs from its last bytes. A head must come whole within it; a body must bring BEAT_BYTES_PER_S each second
  *      on average, or come whole within it too. */
@@ -57,33 +57,22 @@ static ssize_t read_socket(int fd, void *to, size_t n, int flags)
     return syscall(SYS_recvfrom, fd, to, n, flags, NULL, NULL);
 }
 
+#define TEXT(lit) {lit, sizeof(lit) - 1}
+
 /* ---- what libmicrohttpd is given --------------------------------------------------------------------------------- */
 
-static size_t put(char *to, size_t at, const char *text)
-{
-    size_t n = strlen(text);
-    memcpy(to + at, text, n);
-    return at + n;
-}
-
 /* The head that stands for req's request: HEAD or not, the version, and how the connection goes on is all that matters for sending. */
-static size_t put_head(const struct request *req, char *to, size_t n, bool more)
+static struct str head_for(const struct request *req)
 {
+    static const struct str heads[2][2][2] = {
+        /* [HEAD][HTTP/1.0][close] */
+        {{TEXT("GET / HTTP/1.1\r\n\r\n"), TEXT("GET / HTTP/1.1\r\nConnection:close\r\n\r\n")},
+         {TEXT("GET / HTTP/1.0\r\nConnection:Keep-Alive\r\n\r\n"), TEXT("GET / HTTP/1.0\r\n\r\n")}},
+        {{TEXT("HEAD / HTTP/1.1\r\n\r\n"), TEXT("HEAD / HTTP/1.1\r\nConnection:close\r\n\r\n")},
+         {TEXT("HEAD / HTTP/1.0\r\nConnection:Keep-Alive\r\n\r\n"), TEXT("HEAD / HTTP/1.0\r\n\r\n")}}};
     const struct head *h = &req->in.head;
-    bool refused = req->in.state == INTAKE_REFUSED, old = req->in.begun && h->minor == 0;
-    size_t at = put(to, 0, str_is(h->method, "HEAD") ? "HEAD" : "GET");
-    at = put(to, at, old ? " / HTTP/1.0\r\n" : " / HTTP/1.1\r\n");
-    if (refused || h->close)
-        at = put(to, at, "Connection:close\r\n");
-    else if (old)
-        at = put(to, at, "Connection:Keep-Alive\r\n");
-    if (more && n >= at + 8) {
-        size_t pad = n - at - 6;
-        at = put(to, at, "P:");
-        memset(to + at, '.', pad);
-        at = put(to, at + pad, "\r\n");
-    }
-    return put(to, at, "\r\n");
+    bool refused = req->in.state == INTAKE_REFUSED;
+    return heads[str_is(h->method, "HEAD")][req->in.begun && h->minor == 0][refused || h->close];
 }
 
 /* Once a timeout's worth of body has come, the timeout starts anew. */
@@ -192,8 +181,8 @@ static int read_request(struct request *req, bool *full)
 ssize_t receive_from(struct request *req, char *to, size_t n)
 {
     bool full = false;
-    if (req->in.state >= INTAKE_WHOLE && req->active) { /* one at a time */
-        errno = EAGAIN;
+    if (req->in.state >= INTAKE_WHOLE && req->told) { /* asked once more after it was suspended; later there may be more (2) */
+        errno = EINTR;
         return -1;
     }
     int rc = read_request(req, &full);
@@ -202,7 +191,11 @@ ssize_t receive_from(struct request *req, char *to, size_t n)
             tell_progress(req);
         return rc;
     }
-    return (ssize_t)put_head(req, to, n, full || req->held.n != 0);
+    req->told = true;
+    req->more = full || req->held.n != 0;
+    struct str head = head_for(req);
+    memcpy(to, head.p, head.n);
+    return (ssize_t)head.n;
 }
 
 ssize_t recv(int fd, void *to, size_t n, int flags)

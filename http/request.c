@@ -35,6 +35,7 @@ void request_reset(struct request *req)
     reply_reset(&req->reply);
     intake_next(&req->in);
     req->beat_at = 0;
+    req->told = req->more = false;
     req->entry = NULL;
     req->match.place = NULL;
     req->content_type = STR_NULL;

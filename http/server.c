@@ -14,8 +14,8 @@
 #include "base/own.h"
 #include "http/exchange.h"
 
-/* libmicrohttpd zeroes this much for each request; a reply's head (REPLY_FIELDS_BYTES and what we and it add) must fit in half of it. */
-enum { CONNECTION_BYTES = 4096 };
+/* libmicrohttpd zeroes this much for each request; a reply's head (REPLY_FIELDS_BYTES and what we and it add) must fit in it beside the head of receive.c. */
+enum { CONNECTION_BYTES = 2048 };
 
 /* ---- listening --------------------------------------------------------------------------------------------------- */
 
