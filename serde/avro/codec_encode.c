@@ -420,14 +420,18 @@ static int order_pieces(struct encoder *e, const struct avro_code *c, size_t bas
     }
     if (in_order && at == out->n)
         return 0;
+    char small[1024];
     buf_reset(&e->scratch);
-    for (uint32_t i = 0; i < c->n; i++)
-        buf_put(&e->scratch, out->p + piece[2 * i], piece[2 * i + 1] - piece[2 * i]);
-    if (e->scratch.failed)
+    char *ordered = out->n - start <= sizeof small ? small : buf_reserve(&e->scratch, out->n - start), *to = ordered;
+    if (ordered == NULL)
         return place_fail(&e->place, ERR_NOMEM, "out of memory");
-    if (e->scratch.n > 0)
-        memcpy(out->p + start, e->scratch.p, e->scratch.n);
-    out->n = start + e->scratch.n;
+    for (uint32_t i = 0; i < c->n; i++) {
+        size_t n = piece[2 * i + 1] - piece[2 * i];
+        memcpy(to, out->p + piece[2 * i], n);
+        to += n;
+    }
+    memcpy(out->p + start, ordered, (size_t)(to - ordered));
+    out->n = start + (size_t)(to - ordered);
     return 0;
 }
 
