@@ -221,9 +221,6 @@ void catalog_free(struct catalog *c)
 
 struct topic *catalog_find(struct catalog *c, struct str name)
 {
-    for (struct topic *t = c->pending; t != NULL; t = t->next_pending)
-        if (str_eq(t->name, name))
-            return t;
     return map_get(&c->topics, name);
 }
 
@@ -246,6 +243,14 @@ struct partition *catalog_partition(struct topic *t, int32_t number, struct err 
     return NULL;
 }
 
+static int check_ids(const struct catalog *c, int32_t more, struct err *err)
+{
+    if (c->next_partition_id + more <= (int64_t)1 << (63 - OFFSET_BITS))
+        return 0;
+    return err_set(err, STORE_INVALID_REQUEST, "The log has no room for %d more partitions: it can hold %lld in its life", more,
+                   (long long)((int64_t)1 << (63 - OFFSET_BITS)));
+}
+
 /* Rows and structs for partitions from..total-1 of t into list[from..]; on failure those made are freed. */
 static int add_partitions(struct catalog *c, struct conn *conn, struct topic *t, struct partition **list, int32_t from,
                           int32_t total, struct err *err)
@@ -253,9 +258,7 @@ static int add_partitions(struct catalog *c, struct conn *conn, struct topic *t,
     int32_t n = from;
     int status = 0;
     for (; n < total && status == 0; n++) {
-        if (c->next_partition_id >= (int64_t)1 << (63 - OFFSET_BITS))
-            status = err_set(err, STORE_INVALID_REQUEST, "%s: no partition ids are left", file_path(conn->file));
-        else if ((list[n] = partition_new(t, n, c->next_partition_id)) == NULL)
+        if ((list[n] = partition_new(t, n, c->next_partition_id)) == NULL)
             status = err_nomem(err);
         else if ((status = conn_run(conn, SQL_ADD_PARTITION, err, "iii", list[n]->id, t->id, (int64_t)n)) < 0)
             free(list[n]);
@@ -335,7 +338,7 @@ int catalog_create(struct catalog *c, struct conn *conn, const struct topic_spec
     int32_t partitions = spec->partitions == -1 ? default_partitions : spec->partitions;
     if (catalog_find(c, spec->name) != NULL)
         return err_set(err, STORE_TOPIC_EXISTS, "Topic '%.*s' already exists.", STR_ARG(spec->name));
-    if (check_spec(spec, &partitions, err) < 0)
+    if (check_spec(spec, &partitions, err) < 0 || check_ids(c, partitions, err) < 0)
         return -1;
     struct topic *t = topic_new(spec->name, 0, err);
     if (t == NULL)
@@ -350,6 +353,13 @@ int catalog_create(struct catalog *c, struct conn *conn, const struct topic_spec
         return -1;
     }
     t->pending = true;
+    pthread_mutex_lock(&c->lock);
+    int status = map_set(&c->topics, t->name, t); /* now, when it may still fail; hidden until the commit */
+    pthread_mutex_unlock(&c->lock);
+    if (status < 0) {
+        topic_unref(t);
+        return err_nomem(err);
+    }
     t->next_pending = c->pending;
     c->pending = t;
     return 0;
@@ -375,6 +385,8 @@ int catalog_grow(struct catalog *c, struct conn *conn, struct str name, int32_t 
     if (total <= t->npartitions || total > PARTITIONS_MAX)
         return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s' has %d partitions: it can be given more, up to %d, but not %d",
                        STR_ARG(name), t->npartitions, PARTITIONS_MAX, total);
+    if (check_ids(c, total - t->npartitions, err) < 0)
+        return -1;
     struct partition **list = calloc((size_t)total, sizeof(struct partition *));
     if (list == NULL)
         return err_nomem(err);
@@ -466,8 +478,6 @@ bool catalog_commit(struct catalog *c)
         struct topic *t = c->pending;
         c->pending = t->next_pending;
         t->pending = false;
-        if (map_set(&c->topics, t->name, t) < 0)
-            abort(); /* the file has the topic and memory cannot: going on would tell two truths */
         came_or_went = true;
     }
     for (struct partition *p; (p = c->touched) != NULL;) {
@@ -496,6 +506,9 @@ void catalog_rollback(struct catalog *c)
     while (c->pending != NULL) {
         struct topic *t = c->pending;
         c->pending = t->next_pending;
+        pthread_mutex_lock(&c->lock);
+        map_remove(&c->topics, t->name);
+        pthread_mutex_unlock(&c->lock);
         topic_unref(t);
     }
     for (int32_t i = c->change.what == GROW ? c->change.topic->npartitions : 0; i < c->change.npartitions; i++)
@@ -507,10 +520,17 @@ void catalog_rollback(struct catalog *c)
 
 /* ---- any thread ----------------------------------------------------------------------------------------------------- */
 
+/* Under the lock. */
+static struct topic *visible(struct catalog *c, struct str name)
+{
+    struct topic *t = map_get(&c->topics, name);
+    return t != NULL && !t->pending ? t : NULL;
+}
+
 struct topic *catalog_ref(struct catalog *c, struct str name, struct err *err)
 {
     pthread_mutex_lock(&c->lock);
-    struct topic *t = map_get(&c->topics, name);
+    struct topic *t = visible(c, name);
     if (t != NULL)
         topic_ref(t);
     pthread_mutex_unlock(&c->lock);
@@ -523,7 +543,7 @@ struct partition *catalog_ref_partition(struct catalog *c, struct str topic, int
 {
     struct partition *p = NULL;
     pthread_mutex_lock(&c->lock);
-    struct topic *t = map_get(&c->topics, topic);
+    struct topic *t = visible(c, topic);
     if (t == NULL)
         unknown_topic(topic, err);
     else if ((p = catalog_partition(t, number, err)) != NULL)
@@ -569,7 +589,8 @@ int catalog_ref_all(struct catalog *c, struct topic ***out, size_t *n, struct er
     size_t i = 0;
     *n = 0;
     for (struct topic *t; all != NULL && (t = map_each(&c->topics, &i)) != NULL;)
-        all[(*n)++] = topic_ref(t);
+        if (!t->pending)
+            all[(*n)++] = topic_ref(t);
     pthread_mutex_unlock(&c->lock);
     if (all == NULL)
         return err_nomem(err);
@@ -581,7 +602,7 @@ int catalog_ref_all(struct catalog *c, struct topic ***out, size_t *n, struct er
 int catalog_configs(struct catalog *c, struct str topic, struct arena *a, struct topic_config **out, size_t *n, struct err *err)
 {
     pthread_mutex_lock(&c->lock);
-    struct topic *t = map_get(&c->topics, topic);
+    struct topic *t = visible(c, topic);
     int status = t != NULL ? configs_list(&t->configs, a, out, n, err) : unknown_topic(topic, err);
     pthread_mutex_unlock(&c->lock);
     return status;

@@ -48,7 +48,7 @@ struct topic {
     int64_t id;
     atomic_int refs;
     bool gone;                     /* catalogue's lock: deleted */
-    bool pending;                  /* writer: made in the running transaction */
+    bool pending;                  /* catalogue's lock; made in the running transaction, hidden from all but the writer */
     struct partition **partitions; /* catalogue's lock to read; the writer changes it under the lock */
     int32_t npartitions;
     struct configs configs; /* catalogue's lock likewise */
