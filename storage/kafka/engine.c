@@ -64,7 +64,7 @@ static struct storage *open_all(const char *where, const struct storage_option *
         if (k->health == NULL || k->alters == NULL || k->reaper == NULL)
             err_nomem(err);
         else if ((k->admin = asking_handle(k, "read_uncommitted", err)) != NULL &&
-                 (k->committed = asking_handle(k, "read_committed", err)) != NULL && (k->watch = kafka_watch_new(k, err)) != NULL &&
+                 (k->committed = asking_handle(k, "read_committed", err)) != NULL && (atomic_store(&k->watch, kafka_watch_new(k, err)), atomic_load(&k->watch)) != NULL &&
                  (k->readers = readers_new(k, err)) != NULL && (k->producer = producer_new(k, err)) != NULL)
             return &k->base;
     }
