@@ -24,8 +24,9 @@ static int split_listen(const char *listen, struct str *address, char *host, siz
 {
     const char *colon = strrchr(listen, ':');
     size_t n = colon != NULL ? (size_t)(colon - listen) : 0;
-    if (colon == NULL || colon[1] == '\0' || n + 1 > nhost)
-        return err_set(err, ERR_INVALID, "cannot listen on '%s': expected HOST:PORT", listen);
+    int64_t number;
+    if (colon == NULL || n + 1 > nhost || !str_to_i64(str_of(colon + 1), &number) || number < 0 || number > 65535)
+        return err_set(err, ERR_INVALID, "cannot listen on '%s': expected HOST:PORT with a port up to 65535", listen);
     *address = str_n(listen, n);
     *port = colon + 1;
     struct str bare = *address;
