@@ -163,6 +163,13 @@ static int resolved_alone(void *arg, struct request *req, struct reply *reply, s
     return answer_id_resolved(arg, req, reply, true, err);
 }
 
+/* The bytes will be copied into the socket in a moment; one of ten thousand bodies is in no cache. */
+static void warm(const struct body *b)
+{
+    for (size_t i = 0; i < b->n && i < 2048; i += 64)
+        __builtin_prefetch(b->bytes + i);
+}
+
 int get_by_id(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
     struct registry *r = arg;
@@ -179,8 +186,10 @@ int get_by_id(void *arg, struct request *req, struct reply *reply, struct err *e
     else
         answer_put_by_id(reply_body(reply), c, v, escaped_of(c), request_query_bool(req, "fetchMaxId") ? c->context->max_id : 0);
     state_done(r->state);
-    if (ready != NULL)
+    if (ready != NULL) {
+        warm(ready);
         reply_borrow(reply, str_n(ready->bytes, ready->n), body_unref, ready);
+    }
     if (resolved)
         return registry_later(r, resolved_whole, req, reply, err);
     return c != NULL ? 0 : -1;
