@@ -9,7 +9,7 @@
  *
  *  (1) A record is in exactly one of: the log, a polled batch, an answer.  It leaves its batch only when the answer that holds it was handed to
  *      the server; a read whose client went away leaves its records where they were, for the next one.
- *  (2) Positions are stored (member_store) for what was answered, never for what was only polled.
+ *  (2) Positions are stored (member_store) for what was answered, never for what was only polled or made ahead.
  *  (3) An instance is freed when it is closed, has no owner, no call, no read, no fetch and no place in queue or heap.
  * Lock order: consumers->lock alone, held for a few instructions, never across a call into storage, http, serde or pool_free. */
 #ifndef PROXY_CONSUMER_H
@@ -38,6 +38,11 @@ struct call {
     const void *body; /* what the handler read from the request */
 };
 
+/* What an answer holds so far. */
+struct answer {
+    size_t taken, count; /* bytes and records */
+};
+
 /* One GET records. In the request's arena. */
 struct read {
     struct read *next;         /* lock */
@@ -49,11 +54,20 @@ struct read {
     size_t max_bytes;    /* fixed */
     bool gone;           /* lock: the client went away, or the server stops */
     /* the owner's, for the first read of the list; 0 for the others */
-    size_t taken, count; /* bytes and records in the reply */
-    bool looked;         /* at least one round was made */
+    struct answer answer; /* in the reply */
+    bool looked;          /* at least one round was made */
 };
 
-/* One batch of the member's records. kept <= at <= batch.n: before kept answered, [kept, at) in the first read's reply, the rest waits. */
+/* An answer made before it is asked for, while the client is busy with the one before: the next read takes it as it is, or it is undone. */
+struct ahead {
+    struct buf body;
+    struct answer answer; /* count 0: there is none */
+    size_t only_for;      /* whole for a read with just this max_bytes; 0: for any that has room; SIZE_MAX: a read would go on */
+    int64_t made_ms;
+};
+
+/* One batch of the member's records. kept <= at <= batch.n: before kept answered, [kept, at) in the first read's reply or in the one made ahead, the rest
+ * waits. */
 struct polled {
     struct polled *next;
     struct batch batch;
@@ -77,6 +91,7 @@ struct consumer {
     bool fetching; /* a pool thread asks the registry for schema fetch_id */
     bool closing;  /* out of the map: takes no more calls */
     bool put_back; /* a read that held records was ended without its owner: the next owner puts them back */
+    bool given;    /* the answer made ahead was given without an owner: the next owner stores its positions */
     struct call *calls, **calls_end;
     struct read *reads, **reads_end;
     struct consumer *next; /* in all->ready */
@@ -92,6 +107,9 @@ struct consumer {
     struct member *member;
     bool closed;
     struct polled *polled, **polled_end;
+    struct ahead ahead;    /* with the lock held, also whoever finds no owner */
+    size_t ahead_bytes;    /* of the answer to make ahead (as the last read's max_bytes); 0: none.  Touched like ahead */
+    bool more;             /* the last poll gave all that was asked for */
     size_t mean_bytes;     /* of a record, as last polled; 0: not known */
     int64_t not_before_ms; /* no poll before (reads that last their whole time-out do not hurry) */
     struct err poll_err;   /* came with records in the reply: for the next read */
@@ -145,6 +163,10 @@ void consumer_free(struct consumer *c);
 
 /* As owner (poller): makes rounds for the reads of c until all must wait, and sets the timer. */
 void consumer_serve_reads(struct consumer *c);
+/* As a new owner, before anything else: makes up for what happened while there was none. */
+void consumer_begin_owning(struct consumer *c);
+/* With the lock held and no owner: is there something for a poller to do? */
+bool consumer_has_work(const struct consumer *c);
 /* With the lock held, while a pool thread owns c: ends the reads that need no owner (client gone, time over with nothing in hand). Unlocks meanwhile. */
 void consumer_reap_reads(struct consumer *c);
 /* As owner: ends all reads with what they hold, or with 40403. */

@@ -15,6 +15,7 @@ enum {
     FIRST_POLL = 500,         /* records, while their size is not known */
     TURN_BYTES = 4 << 20,     /* of an answer made in one turn, so that other instances get theirs */
     FIRST_LOOK_MS = 100,      /* a read that had no round yet may be so late for it, when a call keeps it waiting */
+    AHEAD_MS = 1000,          /* an answer made ahead is undone when it is older: its partitions may be another member's by then */
     LOOK_MS = 1000,           /* a read that waits looks so often even without a wake: keeps the member in its group */
     REPLY_SLACK = 1 << 20     /* an answer may be so much longer than three times its records (names, offsets, base64) */
 };
@@ -28,6 +29,20 @@ static void drop_first(struct consumer *c)
         c->polled_end = &c->polled;
     batch_clear(&p->batch);
     free(p);
+}
+
+static void put_back(struct consumer *c)
+{
+    for (struct polled *p = c->polled; p != NULL; p = p->next)
+        p->at = p->kept;
+}
+
+static void undo_ahead(struct consumer *c)
+{
+    if (c->ahead.answer.count != 0)
+        put_back(c);
+    c->ahead.answer = (struct answer){0};
+    buf_clear(&c->ahead.body);
 }
 
 static bool is_named(const struct tp *tps, size_t n, struct str topic, int32_t partition)
@@ -59,6 +74,7 @@ static void skip_partitions(struct consumer *c, const struct tp *tps, size_t n, 
 void consumer_drop_polled(struct consumer *c, const struct tp *tps, size_t n)
 {
     c->poll_err = (struct err){0};
+    undo_ahead(c);
     if (n != 0) {
         skip_partitions(c, tps, n, true);
         return;
@@ -76,12 +92,6 @@ static void drop_lost(struct consumer *c, struct arena *a)
     if (c->polled == NULL || member_assignment(c->member, a, &tps, &n, &err) < 0 || n == 0)
         return;
     skip_partitions(c, tps, n, false);
-}
-
-static void put_back(struct consumer *c)
-{
-    for (struct polled *p = c->polled; p != NULL; p = p->next)
-        p->at = p->kept;
 }
 
 struct positions {
@@ -139,17 +149,18 @@ static void deliver(struct consumer *c)
         c->polled->kept = c->polled->at;
 }
 
-static size_t records_to_ask(const struct consumer *c, const struct read *r)
+static size_t records_to_ask(const struct consumer *c, size_t room_bytes)
 {
     size_t most = (size_t)c->all->conf->consumer_max_poll_records, want = FIRST_POLL;
     if (c->mean_bytes != 0)
-        want = (r->max_bytes - r->taken) / c->mean_bytes + 1;
+        want = room_bytes / c->mean_bytes + 1;
     return want < most ? want : most;
 }
 
-/* One poll. 1: records came, 0: none, -1: c->poll_err. */
-static int poll_once(struct consumer *c, const struct read *r)
+/* One poll, for an answer with so much room. 1: records came, 0: none, -1: c->poll_err. */
+static int poll_once(struct consumer *c, size_t room_bytes)
 {
+    const size_t want = records_to_ask(c, room_bytes);
     struct polled *p = calloc(1, sizeof *p);
     if (p == NULL) {
         err_nomem(&c->poll_err);
@@ -157,11 +168,12 @@ static int poll_once(struct consumer *c, const struct read *r)
     }
     atomic_store(&c->woken, false);
     struct err err = {0};
-    int rc = member_poll(c->member, &p->batch, records_to_ask(c, r), &err);
+    int rc = member_poll(c->member, &p->batch, want, &err);
     if (rc < 0 && err.code != STORE_UNKNOWN_TOPIC && err.code != STORE_UNKNOWN_PARTITION && err.code != STORE_RETRIABLE) {
         consumer_storage_err(&err); /* (those three pass by themselves: to a reader they are no data yet) */
         c->poll_err = err;
     }
+    c->more = p->batch.n == want;
     if (p->batch.n == 0) {
         batch_clear(&p->batch);
         free(p);
@@ -262,7 +274,7 @@ static void end_first(struct consumer *c, struct read *r, const struct err *why)
 {
     struct reply *reply = r->reply;
     struct buf *body = reply_body(reply);
-    bool holds = r->count != 0;
+    bool holds = r->answer.count != 0;
     if (!unlink_first(c, r)) {
         put_back(c);
         answer_empty(reply);
@@ -284,20 +296,22 @@ static void end_first(struct consumer *c, struct read *r, const struct err *why)
         put_back(c);
         holds = false;
     }
-    reply_finish(reply);
-    if (holds)
+    const size_t max_bytes = r->max_bytes;
+    reply_finish(reply); /* r is gone now */
+    if (holds) {
         deliver(c);
-    else
+        c->ahead_bytes = max_bytes;
+    } else {
         put_back(c); /* at most records that are passed over */
+    }
 }
 
 enum took { TOOK_ALL, TOOK_ENOUGH, TOOK_POISON, TOOK_TURN, TOOK_NO_SCHEMA };
 
-/* Renders what is polled into r, until the body is turn_ends long. TOOK_ALL: nothing is left. */
-static enum took take_polled(struct consumer *c, struct read *r, size_t turn_ends, struct err *err)
+/* Renders what is polled into body, until it is turn_ends long. TOOK_ALL: nothing is left. */
+static enum took take_polled(struct consumer *c, struct buf *body, struct answer *answer, size_t max_bytes, size_t turn_ends, struct err *err)
 {
-    struct buf *body = reply_body(r->reply);
-    const size_t ceiling = r->max_bytes * 3 + REPLY_SLACK;
+    const size_t ceiling = max_bytes * 3 + REPLY_SLACK;
     for (struct polled *p = c->polled; p != NULL; p = p->next)
         while (p->at < p->batch.n) {
             const struct record *rec = &p->batch.records[p->at];
@@ -310,10 +324,10 @@ static enum took take_polled(struct consumer *c, struct read *r, size_t turn_end
                 return TOOK_ENOUGH;
             if (body->n > turn_ends)
                 return TOOK_TURN;
-            switch (consumer_render(c, rec, p->batch.topics[rec->topic], body, r->count == 0, &r->taken, r->max_bytes, &missing, err)) {
+            switch (consumer_render(c, rec, p->batch.topics[rec->topic], body, answer->count == 0, &answer->taken, max_bytes, &missing, err)) {
             case RENDER_DONE:
                 p->at++;
-                r->count++;
+                answer->count++;
                 break;
             case RENDER_OVER:
                 return TOOK_ENOUGH;
@@ -332,17 +346,69 @@ static enum took take_polled(struct consumer *c, struct read *r, size_t turn_end
     return TOOK_ALL;
 }
 
+/* ---- answers made ahead ------------------------------------------------------------------------------------------------------------- */
+
+static bool has_enough(const struct consumer *c, const struct answer *answer)
+{
+    return c->min_bytes >= 0 && (int64_t)answer->taken > c->min_bytes;
+}
+
+/* May an answer of a read with max_bytes begin with what was made ahead? As owner, or with the lock held and no owner. */
+static bool ahead_fits(const struct consumer *c, size_t max_bytes, int64_t now)
+{
+    return c->ahead.answer.count != 0 && c->ahead.answer.taken < max_bytes && now - c->ahead.made_ms < AHEAD_MS;
+}
+
+/* To a read that has nothing yet; likewise. */
+static void give_ahead(struct consumer *c, struct answer *answer, struct buf *body)
+{
+    struct buf was = *body;
+    *body = c->ahead.body;
+    c->ahead.body = was;
+    *answer = c->ahead.answer;
+    c->ahead.answer = (struct answer){0};
+}
+
+/* Gives what fits, or undoes it. As owner. */
+static bool take_ahead(struct consumer *c, struct answer *answer, struct buf *body, size_t max_bytes, int64_t now)
+{
+    if (ahead_fits(c, max_bytes, now)) {
+        give_ahead(c, answer, body);
+        return true;
+    }
+    undo_ahead(c);
+    return false;
+}
+
+/* After an answer that left more to read: makes the next one while the client is busy with this one. */
+static void make_ahead(struct consumer *c, size_t max_bytes)
+{
+    struct ahead *to = &c->ahead;
+    struct err err = {0};
+    if (c->min_bytes < 0 || to->answer.count != 0 || c->closed || (!c->more && c->polled == NULL))
+        return;
+    if (c->polled == NULL && (c->poll_err.code != 0 || poll_once(c, max_bytes) <= 0))
+        return;
+    buf_reset(&to->body);
+    enum took took = take_polled(c, &to->body, &to->answer, max_bytes, TURN_BYTES, &err);
+    to->only_for = took == TOOK_ENOUGH ? max_bytes : took == TOOK_TURN ? SIZE_MAX : 0;
+    if (to->body.failed || !has_enough(c, &to->answer))
+        undo_ahead(c);
+    else
+        to->made_ms = clock_mono_ms();
+}
+
 /* Goes on with r, the first read. True: it has ended. False: *again_ms says when to look again at the latest. */
 static bool go_on(struct consumer *c, struct read *r, int64_t *again_ms)
 {
     struct err err = {0};
     int64_t now = clock_mono_ms();
-    const size_t turn_ends = reply_body(r->reply)->n + TURN_BYTES;
-    if (!r->looked)
+    if (!r->looked && !take_ahead(c, &r->answer, reply_body(r->reply), r->max_bytes, now))
         drop_lost(c, request_arena(r->req));
+    const size_t turn_ends = reply_body(r->reply)->n + TURN_BYTES;
     for (;;) {
-        enum took took = take_polled(c, r, turn_ends, &err);
-        bool enough = c->min_bytes >= 0 && (int64_t)r->taken > c->min_bytes;
+        enum took took = take_polled(c, reply_body(r->reply), &r->answer, r->max_bytes, turn_ends, &err);
+        bool enough = has_enough(c, &r->answer);
         now = clock_mono_ms();
         switch (took) {
         case TOOK_ENOUGH:
@@ -373,11 +439,11 @@ static bool go_on(struct consumer *c, struct read *r, int64_t *again_ms)
             if (r->looked)
                 return false;
         }
-        int came = c->poll_err.code != 0 ? -1 : enough ? 0 : poll_once(c, r);
+        int came = c->poll_err.code != 0 ? -1 : enough ? 0 : poll_once(c, r->max_bytes - r->answer.taken);
         r->looked = true;
         if (came < 0) {
             err = c->poll_err;
-            if (r->count == 0)
+            if (r->answer.count == 0)
                 c->poll_err = (struct err){0};
             end_first(c, r, &err);
             return true;
@@ -402,7 +468,7 @@ static struct read *unlink_over(struct consumer *c, bool whole, int64_t now, int
     while (*at != NULL) {
         struct read *r = *at;
         bool first = at == &c->reads;
-        bool holds = first && r->count != 0;
+        bool holds = first && r->answer.count != 0;
         int64_t late_ms = first && !r->looked ? r->deadline_ms + FIRST_LOOK_MS : r->deadline_ms;
         if ((whole || !first) && (r->gone || (!holds && now >= late_ms))) {
             c->put_back = c->put_back || holds;
@@ -441,21 +507,55 @@ void consumer_reap_reads(struct consumer *c)
     pthread_mutex_lock(&all->lock);
 }
 
+void consumer_begin_owning(struct consumer *c)
+{
+    pthread_mutex_lock(&c->all->lock);
+    bool back = c->put_back, given = c->given;
+    c->put_back = c->given = false;
+    pthread_mutex_unlock(&c->all->lock);
+    if (given)
+        deliver(c);
+    if (back)
+        put_back(c);
+}
+
+bool consumer_has_work(const struct consumer *c)
+{
+    return c->reads != NULL || c->given || c->ahead.answer.count != 0 || c->ahead_bytes != 0;
+}
+
+/* No read waits: looks a little ahead, and forgets what nobody fetched. */
+static void serve_nobody(struct consumer *c)
+{
+    if (c->ahead.answer.count != 0) {
+        if (clock_mono_ms() - c->ahead.made_ms >= AHEAD_MS)
+            undo_ahead(c);
+    } else if (c->ahead_bytes != 0) {
+        make_ahead(c, c->ahead_bytes);
+    }
+    c->ahead_bytes = 0;
+    if (c->ahead.answer.count == 0)
+        return;
+    pthread_mutex_lock(&c->all->lock);
+    consumer_set_timer(c, c->ahead.made_ms + AHEAD_MS);
+    pthread_mutex_unlock(&c->all->lock);
+}
+
 void consumer_serve_reads(struct consumer *c)
 {
     struct consumers *all = c->all;
     for (;;) {
         int64_t again_ms, others_ms;
+        consumer_begin_owning(c);
         pthread_mutex_lock(&all->lock);
-        bool back = c->put_back;
-        c->put_back = false;
         struct read *r = c->reads;
         bool gone = r != NULL && r->gone;
         pthread_mutex_unlock(&all->lock);
-        if (back)
-            put_back(c);
-        if (r == NULL)
+        if (r == NULL) {
+            serve_nobody(c);
             return;
+        }
+        c->ahead_bytes = 0;
         if (gone) {
             end_first(c, r, NULL);
             continue;
@@ -476,13 +576,10 @@ void consumer_end_reads(struct consumer *c)
     struct err err = {0};
     err_set(&err, PROXY_INSTANCE_NOT_FOUND, PROXY_TEXT_INSTANCE_NOT_FOUND);
     for (;;) {
+        consumer_begin_owning(c);
         pthread_mutex_lock(&c->all->lock);
-        bool back = c->put_back;
-        c->put_back = false;
         struct read *r = c->reads;
         pthread_mutex_unlock(&c->all->lock);
-        if (back)
-            put_back(c);
         if (r == NULL)
             return;
         end_first(c, r, &err);
@@ -535,6 +632,20 @@ static int begin_read(struct consumer *c, struct request *req, struct read *r, i
     return 0;
 }
 
+/* With the lock held: answers from what was made ahead, when nothing else goes on. */
+static bool give_at_once(struct consumer *c, struct read *r)
+{
+    if (c->owner != OWNER_NONE || c->calls != NULL || c->reads != NULL || c->put_back || c->given ||
+        (c->ahead.only_for != 0 && c->ahead.only_for != r->max_bytes) || !ahead_fits(c, r->max_bytes, clock_mono_ms()))
+        return false;
+    struct buf *body = reply_body(r->reply);
+    give_ahead(c, &r->answer, body);
+    c->ahead_bytes = r->max_bytes;
+    c->given = true;
+    consumer_event(c);
+    return true;
+}
+
 int consumers_get_records(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
     struct consumers *all = ((struct proxy *)arg)->consumers;
@@ -554,6 +665,8 @@ int consumers_get_records(void *arg, struct request *req, struct reply *reply, s
     int rc = begin_read(c, req, r, timeout, max_bytes, err);
     if (rc == 0 && str_is(request_method(req), "HEAD")) { /* asks for no records, so it takes none */
         buf_put_str(reply_body(reply), STR("[]"));
+    } else if (rc == 0 && give_at_once(c, r)) {
+        buf_put_u8(reply_body(reply), ']');
     } else if (rc == 0) {
         r->consumer = c;
         *c->reads_end = r;

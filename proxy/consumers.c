@@ -139,7 +139,7 @@ static void release(struct consumer *c)
     c->last_used_ms = clock_mono_ms();
     if (c->calls != NULL)
         start_calls(c);
-    if (c->reads != NULL && c->again)
+    if ((c->reads != NULL && c->again) || (c->ahead_bytes != 0 && !c->closed))
         consumer_event(c);
     else
         consumer_settle(c);
@@ -149,6 +149,7 @@ static void run_calls(void *arg)
 {
     struct consumer *c = arg;
     struct consumers *all = c->all;
+    consumer_begin_owning(c);
     pthread_mutex_lock(&all->lock);
     for (struct call *call; (call = take_call(c)) != NULL;) {
         pthread_mutex_unlock(&all->lock);
@@ -344,7 +345,7 @@ static void look_after(struct consumers *all, struct consumer *c)
 {
     if (c->owner == OWNER_NONE && c->calls != NULL)
         start_calls(c);
-    if (c->owner == OWNER_NONE && c->reads != NULL) {
+    if (c->owner == OWNER_NONE && consumer_has_work(c)) {
         c->owner = OWNER_POLLER;
         c->again = false;
         pthread_mutex_unlock(&all->lock);
