@@ -1,7 +1,7 @@
 /* storage/kafka/admin.c - topics made, changed and described; questions about offsets.
  *
- * All of it goes through k->admin, a consumer handle: it never creates a topic by asking, and as it fetches nothing no question waits behind a
- * long poll.  Admin results come on a queue of the call's own, so calls of several threads do not meet. */
+ * All of it goes through k->admin, a consumer handle: it never creates a topic by asking, and as it fetches nothing no question
+ * waits behind a long poll.  Admin results come on a queue of the call's own, so calls of several threads do not meet. */
 #include "storage/kafka/kafka.h"
 
 #include <stdio.h>
@@ -180,13 +180,16 @@ int kafka_cluster(struct storage *s, struct arena *a, struct cluster *out, struc
             out->brokers[j - 1] = swap;
         }
     }
-    return out->id.p != NULL ? 0 : err_set(err, STORE_RETRIABLE, "the cluster did not tell its id within %d ms", k->options.timeout_ms);
+    return out->id.p != NULL
+               ? 0
+               : err_set(err, STORE_RETRIABLE, "the cluster did not tell its id within %d ms", k->options.timeout_ms);
 }
 
 /* ---- create, delete, grow ---- */
 
 /* One result each for the three topic calls. */
-static int topic_verdict(struct kafka *k, rd_kafka_event_t *ev, const rd_kafka_topic_result_t **results, size_t n, struct err *err)
+static int topic_verdict(struct kafka *k, rd_kafka_event_t *ev, const rd_kafka_topic_result_t **results, size_t n,
+                         struct err *err)
 {
     if (n != 1)
         return err_set(err, STORE_FAILED, "the cluster sent no result");
@@ -208,7 +211,8 @@ static int spec_fill(rd_kafka_NewTopic_t *t, const struct topic_spec *spec, stru
             if (spec->assignments[j].partition == (int32_t)i)
                 r = &spec->assignments[j];
         if (r == NULL)
-            return err_set(err, STORE_INVALID_REQUEST, "replica assignments must name each partition from 0 to %zu once; %zu is missing",
+            return err_set(err, STORE_INVALID_REQUEST,
+                           "replica assignments must name each partition from 0 to %zu once; %zu is missing",
                            spec->nassignments - 1, i);
         OWN_BY(own_free) int32_t *brokers = malloc((r->nbrokers + 1) * sizeof *brokers);
         if (brokers == NULL)
@@ -356,7 +360,8 @@ int kafka_add_partitions(struct storage *s, struct str topic, int32_t total, str
 /* ---- offsets ---- */
 
 /* A question about a partition that does not exist gets _UNKNOWN_PARTITION for three reasons; say which. */
-static int offset_error(struct kafka *k, rd_kafka_resp_err_t e, const char *topic, int32_t partition, int timeout_ms, struct err *err)
+static int offset_error(struct kafka *k, rd_kafka_resp_err_t e, const char *topic, int32_t partition, int timeout_ms,
+                        struct err *err)
 {
     int code = errors_code(e);
     if (code != STORE_UNKNOWN_PARTITION && code != STORE_UNKNOWN_TOPIC)
@@ -365,13 +370,14 @@ static int offset_error(struct kafka *k, rd_kafka_resp_err_t e, const char *topi
     if (n < 0)
         return -1;
     if (partition >= n || partition < 0)
-        return err_set(err, STORE_UNKNOWN_PARTITION, "topic '%s' has %d partition%s, no partition %d", topic, (int)n, n == 1 ? "" : "s",
-                       (int)partition);
-    return err_set(err, STORE_RETRIABLE, "topic '%s' partition %d cannot be asked now: %s", topic, (int)partition, rd_kafka_err2str(e));
+        return err_set(err, STORE_UNKNOWN_PARTITION, "topic '%s' has %d partition%s, no partition %d", topic, (int)n,
+                       n == 1 ? "" : "s", (int)partition);
+    return err_set(err, STORE_RETRIABLE, "topic '%s' partition %d cannot be asked now: %s", topic, (int)partition,
+                   rd_kafka_err2str(e));
 }
 
-int admin_ask_watermarks(struct kafka *k, rd_kafka_t *rk, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *high,
-                         struct err *err)
+int admin_ask_watermarks(struct kafka *k, rd_kafka_t *rk, const char *topic, int32_t partition, int timeout_ms, int64_t *low,
+                         int64_t *high, struct err *err)
 {
     int64_t deadline_ms = clock_mono_ms() + timeout_ms;
     for (;;) {

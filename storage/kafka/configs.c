@@ -1,9 +1,9 @@
 /* storage/kafka/configs.c - topic configs read and changed.
  *
- * librdkafka before 2.2 has only AlterConfigs, which replaces all dynamic settings of a topic: setting one alone would put the others (say
- * cleanup.policy=compact of _schemas) back to their defaults.  So: read, keep what is set on the topic, apply the changes, write all of it, one
- * change at a time in this process.  Another process that changes the same topic at the same instant can be overwritten; a newer library's
- * IncrementalAlterConfigs, used when it is there, has no such gap. */
+ * librdkafka before 2.2 has only AlterConfigs, which replaces all dynamic settings of a topic: setting one alone would put the
+ * others (say cleanup.policy=compact of _schemas) back to their defaults.  So: read, keep what is set on the topic, apply the
+ * changes, write all of it, one change at a time in this process.  Another process that changes the same topic at the same
+ * instant can be overwritten; a newer library's IncrementalAlterConfigs, used when it is there, has no such gap. */
 #include "storage/kafka/kafka.h"
 
 #include <dlfcn.h>
@@ -19,7 +19,8 @@
 
 /* What librdkafka 2.2 and newer add, looked up when the program runs; both NULL before. */
 struct incremental {
-    void (*alter)(rd_kafka_t *rk, rd_kafka_ConfigResource_t **configs, size_t n, const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *q);
+    void (*alter)(rd_kafka_t *rk, rd_kafka_ConfigResource_t **configs, size_t n, const rd_kafka_AdminOptions_t *options,
+                  rd_kafka_queue_t *q);
     rd_kafka_error_t *(*add)(rd_kafka_ConfigResource_t *c, const char *name, int operation, const char *value);
     const rd_kafka_ConfigResource_t **(*resources)(const rd_kafka_event_t *ev, size_t *n);
 };
@@ -29,7 +30,8 @@ enum { ALTER_SET = 0, ALTER_DELETE = 1 };
 enum { VISIBLE_MS = 500, LOOK_AGAIN_MS = 10 };
 
 struct alters {
-    pthread_mutex_t one; /* held over read, merge and write of one alter: the only lock that waits for the cluster, and only others like it */
+    pthread_mutex_t
+        one; /* held over read, merge and write of one alter: the only lock that waits for the cluster, and only others like it */
     struct incremental newer;
 };
 
@@ -78,7 +80,8 @@ static int resource_verdict(struct kafka *k, const char *topic, const rd_kafka_C
 }
 
 /* The entries, owned by c until call_end; NULL on error. */
-static const rd_kafka_ConfigEntry_t **describe(struct call *c, struct kafka *k, const char *topic, int timeout_ms, size_t *n, struct err *err)
+static const rd_kafka_ConfigEntry_t **describe(struct call *c, struct kafka *k, const char *topic, int timeout_ms, size_t *n,
+                                               struct err *err)
 {
     if (call_begin(c, k, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, timeout_ms, err) < 0)
         return NULL;
@@ -89,7 +92,8 @@ static const rd_kafka_ConfigEntry_t **describe(struct call *c, struct kafka *k, 
     if (ev == NULL)
         return NULL;
     size_t count;
-    const rd_kafka_ConfigResource_t **r = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(ev), &count);
+    const rd_kafka_ConfigResource_t **r =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(ev), &count);
     if (count != 1) {
         err_set(err, STORE_FAILED, "the cluster sent no configs of topic '%s'", topic);
         return NULL;
@@ -102,7 +106,8 @@ static int by_name(const void *a, const void *b)
     return str_cmp(((const struct topic_config *)a)->name, ((const struct topic_config *)b)->name);
 }
 
-int kafka_topic_configs(struct storage *s, struct str topic, struct arena *a, struct topic_config **out, size_t *n, struct err *err)
+int kafka_topic_configs(struct storage *s, struct str topic, struct arena *a, struct topic_config **out, size_t *n,
+                        struct err *err)
 {
     struct kafka *k = (struct kafka *)s;
     char name[TOPIC_NAME_MAX + 1];
@@ -139,7 +144,8 @@ int64_t configs_number(struct kafka *k, const char *topic, const char *name, int
     const rd_kafka_ConfigEntry_t **entries = describe(&c, k, topic, timeout_ms, &count, NULL);
     int64_t number;
     for (size_t i = 0; entries != NULL && i < count; i++)
-        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) == 0 && str_to_i64(str_of(rd_kafka_ConfigEntry_value(entries[i])), &number))
+        if (strcmp(rd_kafka_ConfigEntry_name(entries[i]), name) == 0 &&
+            str_to_i64(str_of(rd_kafka_ConfigEntry_value(entries[i])), &number))
             return number;
     return fallback;
 }
@@ -174,8 +180,8 @@ static int put(rd_kafka_ConfigResource_t *to, const struct incremental *newer, c
 }
 
 /* What is set on the topic itself and is not about to change; and that all names that change exist. */
-static int keep_others(rd_kafka_ConfigResource_t *to, struct kafka *k, const char *topic, const struct topic_config *changes, size_t n,
-                       struct err *err)
+static int keep_others(rd_kafka_ConfigResource_t *to, struct kafka *k, const char *topic, const struct topic_config *changes,
+                       size_t n, struct err *err)
 {
     OWN_BY(call_end) struct call c = {0};
     size_t count = 0;
@@ -185,11 +191,13 @@ static int keep_others(rd_kafka_ConfigResource_t *to, struct kafka *k, const cha
     for (size_t i = 0; i < count; i++) {
         const rd_kafka_ConfigEntry_t *e = entries[i];
         const char *name = rd_kafka_ConfigEntry_name(e), *value = rd_kafka_ConfigEntry_value(e);
-        if (rd_kafka_ConfigEntry_source(e) != RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG || find_change(changes, n, name) != NULL)
+        if (rd_kafka_ConfigEntry_source(e) != RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG ||
+            find_change(changes, n, name) != NULL)
             continue;
         if (value == NULL)
             return err_set(err, STORE_INVALID_REQUEST,
-                           "topic '%s' has the sensitive config '%s', whose value cannot be read and would be lost; librdkafka 2.2 or newer can do "
+                           "topic '%s' has the sensitive config '%s', whose value cannot be read and would be lost; librdkafka "
+                           "2.2 or newer can do "
                            "this change",
                            topic, name);
         if (rd_kafka_ConfigResource_set_config(to, name, value) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -200,9 +208,9 @@ static int keep_others(rd_kafka_ConfigResource_t *to, struct kafka *k, const cha
 
 static int alter(struct kafka *k, const char *topic, const struct topic_config *changes, size_t n, struct err *err)
 {
-    const struct incremental *newer = k->alters->newer.alter != NULL && k->alters->newer.add != NULL && k->alters->newer.resources != NULL
-                                          ? &k->alters->newer
-                                          : NULL;
+    const struct incremental *newer =
+        k->alters->newer.alter != NULL && k->alters->newer.add != NULL && k->alters->newer.resources != NULL ? &k->alters->newer
+                                                                                                             : NULL;
     rd_kafka_ConfigResource_t *to = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     int status = newer == NULL ? keep_others(to, k, topic, changes, n, err) : 0;
     for (size_t i = 0; status == 0 && i < n; i++)
@@ -214,10 +222,13 @@ static int alter(struct kafka *k, const char *topic, const struct topic_config *
             (newer != NULL ? newer->alter : rd_kafka_AlterConfigs)(k->admin, &to, 1, c.options, c.queue);
             rd_kafka_event_t *ev = call_wait(&c, "change of topic configs", err);
             size_t count = 0;
-            const rd_kafka_ConfigResource_t **r = ev == NULL       ? NULL
-                                                  : newer != NULL ? newer->resources(ev, &count)
-                                                                  : rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(ev), &count);
-            status = r == NULL ? -1 : count == 1 ? resource_verdict(k, topic, r[0], err) : err_set(err, STORE_FAILED, "the cluster sent no result");
+            const rd_kafka_ConfigResource_t **r =
+                ev == NULL      ? NULL
+                : newer != NULL ? newer->resources(ev, &count)
+                                : rd_kafka_AlterConfigs_result_resources(rd_kafka_event_AlterConfigs_result(ev), &count);
+            status = r == NULL    ? -1
+                     : count == 1 ? resource_verdict(k, topic, r[0], err)
+                                  : err_set(err, STORE_FAILED, "the cluster sent no result");
         }
     }
     rd_kafka_ConfigResource_destroy(to);
@@ -235,8 +246,8 @@ static bool is_visible(const rd_kafka_ConfigEntry_t **entries, size_t count, con
     return true;
 }
 
-/* The controller took the change; brokers follow a moment later.  Waits until one shows it, but not long: the broker may write a value in
- * another way than it was given, and keeps some (min.insync.replicas) elsewhere. */
+/* The controller took the change; brokers follow a moment later.  Waits until one shows it, but not long: the broker may write a
+ * value in another way than it was given, and keeps some (min.insync.replicas) elsewhere. */
 static void wait_visible(struct kafka *k, const char *topic, const struct topic_config *changes, size_t n)
 {
     for (int64_t until_ms = clock_mono_ms() + VISIBLE_MS; clock_mono_ms() < until_ms; clock_sleep_ms(LOOK_AGAIN_MS)) {

@@ -49,6 +49,21 @@ static void close_all(struct storage *s)
     free(k);
 }
 
+/* In the order in which they stand on each other. */
+static int open_parts(struct kafka *k, struct err *err)
+{
+    if ((k->admin = asking_handle(k, "read_uncommitted", err)) == NULL ||
+        (k->committed = asking_handle(k, "read_committed", err)) == NULL)
+        return -1;
+    struct watch *watch = kafka_watch_new(k, err);
+    atomic_store(&k->watch, watch);
+    if (watch == NULL)
+        return -1;
+    k->readers = readers_new(k, err);
+    k->producer = k->readers != NULL ? producer_new(k, err) : NULL;
+    return k->producer != NULL ? 0 : -1;
+}
+
 static struct storage *open_all(const char *where, const struct storage_option *options, size_t n, struct err *err)
 {
     struct kafka *k = calloc(1, sizeof *k);
@@ -63,9 +78,7 @@ static struct storage *open_all(const char *where, const struct storage_option *
         k->reaper = reaper_new();
         if (k->health == NULL || k->alters == NULL || k->reaper == NULL)
             err_nomem(err);
-        else if ((k->admin = asking_handle(k, "read_uncommitted", err)) != NULL &&
-                 (k->committed = asking_handle(k, "read_committed", err)) != NULL && (atomic_store(&k->watch, kafka_watch_new(k, err)), atomic_load(&k->watch)) != NULL &&
-                 (k->readers = readers_new(k, err)) != NULL && (k->producer = producer_new(k, err)) != NULL)
+        else if (open_parts(k, err) == 0)
             return &k->base;
     }
     close_all(&k->base);

@@ -93,9 +93,9 @@ int errors_code(rd_kafka_resp_err_t e)
 
 bool errors_is_silence(rd_kafka_resp_err_t e)
 {
-    return e == RD_KAFKA_RESP_ERR__TIMED_OUT || e == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE || e == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT ||
-           e == RD_KAFKA_RESP_ERR__TRANSPORT || e == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || e == RD_KAFKA_RESP_ERR__RESOLVE ||
-           e == RD_KAFKA_RESP_ERR__WAIT_COORD;
+    return e == RD_KAFKA_RESP_ERR__TIMED_OUT || e == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE ||
+           e == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT || e == RD_KAFKA_RESP_ERR__TRANSPORT ||
+           e == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || e == RD_KAFKA_RESP_ERR__RESOLVE || e == RD_KAFKA_RESP_ERR__WAIT_COORD;
 }
 
 int errors_set(struct err *err, struct health *h, rd_kafka_resp_err_t e, const char *fmt, ...)

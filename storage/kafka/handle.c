@@ -7,7 +7,8 @@
 /* Lines that only repeat what a call returns, an event carries or health and watch say once. */
 static bool is_noise(const char *facility)
 {
-    static const char *const noise[] = {"FAIL", "ERROR", "FATAL", "CONFWARN", "MAXPOLL", "REQTMOUT", "GETPID", "PARTCNT", "ADDPARTS", "TXNERR", "TXNSTATE"};
+    static const char *const noise[] = {"FAIL",   "ERROR",   "FATAL",    "CONFWARN", "MAXPOLL", "REQTMOUT",
+                                        "GETPID", "PARTCNT", "ADDPARTS", "TXNERR",   "TXNSTATE"};
     for (size_t i = 0; i < sizeof noise / sizeof *noise; i++)
         if (strcmp(facility, noise[i]) == 0)
             return true;

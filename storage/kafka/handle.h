@@ -4,19 +4,31 @@
 
 #include "storage/kafka/kafka.h"
 
+/* What goes through librdkafka's queues to another thread is ordered by locks that TSan does not see (librdkafka is not built
+ * with it).  These say so, and are nothing otherwise: what was written before HAND_OVER(p) may be read after TAKE_BACK(p). */
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define HAND_OVER(p) __tsan_release(p)
+#define TAKE_BACK(p) __tsan_acquire(p)
+#else
+#define HAND_OVER(p) (void)(p)
+#define TAKE_BACK(p) (void)(p)
+#endif
+
 struct property {
     const char *name, *value; /* value NULL: back to librdkafka's default */
 };
 
 /* conf of that kind, changed by the properties (later ones win). NULL with ERR_INVALID. */
-rd_kafka_conf_t *handle_conf(struct kafka *k, enum handle_kind kind, const struct property *properties, size_t n, struct err *err);
+rd_kafka_conf_t *handle_conf(struct kafka *k, enum handle_kind kind, const struct property *properties, size_t n,
+                             struct err *err);
 /* Takes *conf.  The handle's errors go to k->health by rd_kafka_poll (or the consumer's queue), its log lines to base/log. */
 rd_kafka_t *handle_new(struct kafka *k, enum handle_kind kind, rd_kafka_conf_t **conf, struct err *err);
 
-/* librdkafka stops fetching while more than queued.max.messages.kbytes or queued.min.messages wait to be taken, and looks again only when its broker
- * thread wakes up, which takes up to a second: a consumer that empties its queue then stands still.  A question to the partitions' leaders, whose
- * answer nobody waits for, wakes those threads at once (measured: 50,000 records/s without, 1,000,000 with).  Readers and members count what they
- * take, and nudge each time it is a quarter of those limits. */
+/* librdkafka stops fetching while more than queued.max.messages.kbytes or queued.min.messages wait to be taken, and looks again
+ * only when its broker thread wakes up, which takes up to a second: a consumer that empties its queue then stands still.  A
+ * question to the partitions' leaders, whose answer nobody waits for, wakes those threads at once (measured: 50,000 records/s
+ * without, 1,000,000 with).  Readers and members count what they take, and nudge each time it is a quarter of those limits. */
 struct nudge {
     size_t every_bytes, every_records;
     size_t bytes, records; /* taken since the last one */

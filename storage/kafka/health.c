@@ -46,7 +46,8 @@ void health_free(struct health *h)
 
 static bool is_refusal(rd_kafka_resp_err_t code)
 {
-    return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED || code == RD_KAFKA_RESP_ERR__SSL;
+    return code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR__SSL;
 }
 
 void health_note_error(struct health *h, rd_kafka_resp_err_t code, const char *text)
@@ -98,7 +99,8 @@ int health_check(struct health *h, struct err *err)
     pthread_mutex_unlock(&h->lock);
     if (status == 0)
         return 0;
-    return why.code != 0 ? err_set(err, why.code, "%s", why.text) : err_set(err, STORE_RETRIABLE, "no Kafka broker has answered yet");
+    return why.code != 0 ? err_set(err, why.code, "%s", why.text)
+                         : err_set(err, STORE_RETRIABLE, "no Kafka broker has answered yet");
 }
 
 bool health_why(struct health *h, struct err *why)

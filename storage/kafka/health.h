@@ -1,8 +1,8 @@
 /* storage/kafka/health.h - does the cluster answer, and if not, why not.
  *
- * librdkafka returns refused logins and dead brokers from no call: they only show in error events of whichever handle met them.  All handles of
- * a storage tell them here; calls that merely time out answer with what is known here.  The watch (watch.h) asks the cluster now and then and
- * alone decides between up and away.  Any thread. */
+ * librdkafka returns refused logins and dead brokers from no call: they only show in error events of whichever handle met them.
+ * All handles of a storage tell them here; calls that merely time out answer with what is known here.  The watch (watch.h) asks
+ * the cluster now and then and alone decides between up and away.  Any thread. */
 #ifndef STORAGE_KAFKA_HEALTH_H
 #define STORAGE_KAFKA_HEALTH_H
 

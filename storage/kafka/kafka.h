@@ -1,9 +1,9 @@
 /* storage/kafka/kafka.h - the Kafka engine's inner face: what its nouns know of each other.
  *
- * Handles: one for admin and questions (never fetches, so nothing waits behind a fetch; a consumer handle, because asking through a producer
- * creates topics), one like it that sees committed records only (the pen's end, readers' start), idempotent producers (producer.c), a few
- * pooled consumers without group (reader.c), one consumer a member (member.c), one transactional producer a pen (pen.c).
- * Lock order: no two locks of this room are held at once, and none across a call that waits for a broker. */
+ * Handles: one for admin and questions (never fetches, so nothing waits behind a fetch; a consumer handle, because asking through
+ * a producer creates topics), one like it that sees committed records only (the pen's end, readers' start), idempotent producers
+ * (producer.c), a few pooled consumers without group (reader.c), one consumer a member (member.c), one transactional producer a
+ * pen (pen.c). Lock order: no two locks of this room are held at once, and none across a call that waits for a broker. */
 #ifndef STORAGE_KAFKA_KAFKA_H
 #define STORAGE_KAFKA_KAFKA_H
 
@@ -17,15 +17,15 @@ enum { TOPIC_NAME_MAX = 249 };
 
 struct kafka {
     struct storage base;
-    struct options options;   /* fixed */
-    struct health *health;    /* fixed; locks itself */
-    rd_kafka_t *admin;        /* fixed; isolation read_uncommitted */
-    rd_kafka_t *committed;    /* fixed; the same for read_committed */
+    struct options options;      /* fixed */
+    struct health *health;       /* fixed; locks itself */
+    rd_kafka_t *admin;           /* fixed; isolation read_uncommitted */
+    rd_kafka_t *committed;       /* fixed; the same for read_committed */
     struct watch *_Atomic watch; /* fixed once the watch's thread runs; NULL while closing */
-    struct producer *producer; /* fixed */
-    struct readers *readers;  /* fixed */
-    struct alters *alters;    /* fixed */
-    struct reaper *reaper;    /* fixed */
+    struct producer *producer;   /* fixed */
+    struct readers *readers;     /* fixed */
+    struct alters *alters;       /* fixed */
+    struct reaper *reaper;       /* fixed */
 };
 
 /* A NUL-terminated copy of a legal topic name; STORE_UNKNOWN_TOPIC when it is not legal (so no such topic exists). */
@@ -38,14 +38,16 @@ int kafka_delete_topic(struct storage *s, struct str topic, struct err *err);
 int kafka_add_partitions(struct storage *s, struct str topic, int32_t total, struct err *err);
 int kafka_list_topics(struct storage *s, struct arena *a, struct topic_info **out, size_t *n, struct err *err);
 int kafka_describe_topic(struct storage *s, struct str topic, struct arena *a, struct topic_info *out, struct err *err);
-int kafka_topic_configs(struct storage *s, struct str topic, struct arena *a, struct topic_config **out, size_t *n, struct err *err);
+int kafka_topic_configs(struct storage *s, struct str topic, struct arena *a, struct topic_config **out, size_t *n,
+                        struct err *err);
 int kafka_alter_configs(struct storage *s, struct str topic, const struct topic_config *changes, size_t n, struct err *err);
 int kafka_watermarks(struct storage *s, struct str topic, int32_t partition, int64_t *low, int64_t *high, struct err *err);
 int kafka_offset_for_time(struct storage *s, struct str topic, int32_t partition, int64_t ms, int64_t *offset, struct err *err);
-int kafka_produce(struct storage *s, struct str topic, const struct record *records, size_t n, storage_produced_fn *done, void *ctx,
-                  struct err *err);
+int kafka_produce(struct storage *s, struct str topic, const struct record *records, size_t n, storage_produced_fn *done,
+                  void *ctx, struct err *err);
 struct reader *kafka_reader_open(struct storage *s, struct str topic, int32_t partition, int64_t from, struct err *err);
-int kafka_reader_read(struct reader *r, struct batch *b, size_t max_records, size_t max_bytes, int timeout_ms, bool *end, struct err *err);
+int kafka_reader_read(struct reader *r, struct batch *b, size_t max_records, size_t max_bytes, int timeout_ms, bool *end,
+                      struct err *err);
 int64_t kafka_reader_position(const struct reader *r);
 void kafka_reader_wake(struct reader *r);
 void kafka_reader_free(struct reader *r);
@@ -70,8 +72,8 @@ void kafka_pen_free(struct pen *p);
 /* How many partitions topic has; -1 with STORE_UNKNOWN_TOPIC, ... */
 int32_t admin_count_partitions(struct kafka *k, const char *topic, int timeout_ms, struct err *err);
 /* Watermarks through handle rk (k->admin or k->committed). */
-int admin_ask_watermarks(struct kafka *k, rd_kafka_t *rk, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *high,
-                         struct err *err);
+int admin_ask_watermarks(struct kafka *k, rd_kafka_t *rk, const char *topic, int32_t partition, int timeout_ms, int64_t *low,
+                         int64_t *high, struct err *err);
 /* Names of all topics that are not internal, calls each(ctx, name) for each. */
 int admin_each_topic(struct kafka *k, int timeout_ms, void (*each)(void *ctx, const char *name), void *ctx, struct err *err);
 /* Creates topic as the options and the brokers' defaults say; that somebody else made it meanwhile is fine. */

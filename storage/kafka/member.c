@@ -1,8 +1,9 @@
 /* storage/kafka/member.c - one consumer of a group: one librdkafka consumer handle.
  *
- * Rebalances are left to librdkafka's own thread (no rebalance callback): it commits what was stored when partitions are taken away, and a group
- * does not wait for a member that nobody polls.  Messages of partitions that were taken away are dropped by librdkafka when they are taken from
- * the queue.  Positions to commit are those of member_store, never those of poll (enable.auto.offset.store=false). */
+ * Rebalances are left to librdkafka's own thread (no rebalance callback): it commits what was stored when partitions are taken
+ * away, and a group does not wait for a member that nobody polls.  Messages of partitions that were taken away are dropped by
+ * librdkafka when they are taken from the queue.  Positions to commit are those of member_store, never those of poll
+ * (enable.auto.offset.store=false). */
 #include "storage/kafka/member.h"
 
 #include <stdio.h>
@@ -27,6 +28,7 @@ enum {
 static void on_event(rd_kafka_t *rk, void *ctx)
 {
     struct kafka_member *m = ctx;
+    TAKE_BACK(m);
     m->wake(m->wake_ctx);
 }
 
@@ -87,6 +89,7 @@ struct member *kafka_member_open(struct storage *s, const struct member_options 
     m->wake_ctx = o->wake_ctx;
     rd_kafka_poll_set_consumer(m->rk);
     m->queue = rd_kafka_queue_get_consumer(m->rk);
+    HAND_OVER(m);
     if (m->wake != NULL)
         rd_kafka_queue_cb_event_enable(m->queue, on_event, m);
     return &m->base;
@@ -101,7 +104,8 @@ static void drop_names(struct kafka_member *m)
     m->nnames = 0;
 }
 
-/* Leaves the group.  What takes longer than CLOSE_MS (a coordinator that is away, no right to the group) goes on in the reaper. */
+/* Leaves the group.  What takes longer than CLOSE_MS (a coordinator that is away, no right to the group) goes on in the reaper.
+ */
 static void close_bounded(struct kafka_member *m)
 {
     int64_t deadline_ms = clock_mono_ms() + CLOSE_MS;
@@ -142,7 +146,8 @@ void kafka_member_free(struct member *member)
 static int need_no_assignment(const struct kafka_member *m, struct err *err)
 {
     if (m->mode == MEMBER_ASSIGNED)
-        return err_set(err, STORE_ILLEGAL_STATE, "Subscription to topics, partitions and pattern are mutually exclusive: partitions are assigned");
+        return err_set(err, STORE_ILLEGAL_STATE,
+                       "Subscription to topics, partitions and pattern are mutually exclusive: partitions are assigned");
     return 0;
 }
 
@@ -225,7 +230,8 @@ int kafka_member_assign(struct member *member, const struct tp *tps, size_t n, s
 {
     struct kafka_member *m = (struct kafka_member *)member;
     if (m->mode == MEMBER_SUBSCRIBED || m->mode == MEMBER_PATTERN)
-        return err_set(err, STORE_ILLEGAL_STATE, "Subscription to topics, partitions and pattern are mutually exclusive: topics are subscribed");
+        return err_set(err, STORE_ILLEGAL_STATE,
+                       "Subscription to topics, partitions and pattern are mutually exclusive: topics are subscribed");
     if (n == 0)
         return kafka_member_unsubscribe(member, err);
     OWN_BY(member_list_free) rd_kafka_topic_partition_list_t *list = member_list(tps, n, err);
@@ -263,7 +269,8 @@ int kafka_member_assignment(struct member *member, struct arena *a, struct tp **
     if ((*tps = arena_calloc(a, *n + 1, sizeof **tps)) == NULL)
         return err_nomem(err);
     for (size_t i = 0; i < *n; i++) {
-        (*tps)[i] = (struct tp){.topic = arena_str(a, str_of(list->elems[i].topic)), .partition = list->elems[i].partition, .offset = OFFSET_INVALID};
+        (*tps)[i] = (struct tp){
+            .topic = arena_str(a, str_of(list->elems[i].topic)), .partition = list->elems[i].partition, .offset = OFFSET_INVALID};
         if ((*tps)[i].topic.p == NULL)
             return err_nomem(err);
     }

@@ -33,7 +33,7 @@ struct kafka_member {
     struct pattern *pattern; /* while MEMBER_PATTERN */
     struct str *names;       /* while MEMBER_SUBSCRIBED: sorted, on the heap */
     size_t nnames;
-    struct err pending;      /* an error met behind good records: for the next poll */
+    struct err pending; /* an error met behind good records: for the next poll */
     struct stored *stored;
     size_t nstored, capstored;
 };
@@ -44,8 +44,8 @@ void member_list_free(rd_kafka_topic_partition_list_t **list);
 /* What is assigned now, or NULL with err. */
 rd_kafka_topic_partition_list_t *member_assigned(struct kafka_member *m, struct err *err);
 
-/* pattern.c - a subscription by regular expression (PCRE2), kept up as topics come and go.  librdkafka has its own, but it knows only POSIX
- * expressions that match somewhere, and Java's match the whole name. */
+/* pattern.c - a subscription by regular expression (PCRE2), kept up as topics come and go.  librdkafka has its own, but it knows
+ * only POSIX expressions that match somewhere, and Java's match the whole name. */
 struct pattern *pattern_new(struct kafka *k, rd_kafka_t *rk, struct str expression, struct err *err);
 void pattern_free(struct pattern *p);
 /* The names that match now, in the arena. */

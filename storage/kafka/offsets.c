@@ -45,13 +45,13 @@ rd_kafka_topic_partition_list_t *member_assigned(struct kafka_member *m, struct 
 }
 
 /* The first error of a list, after the call's own. */
-static int list_error(struct kafka_member *m, rd_kafka_resp_err_t e, const rd_kafka_topic_partition_list_t *list, const char *what,
-                      struct err *err)
+static int list_error(struct kafka_member *m, rd_kafka_resp_err_t e, const rd_kafka_topic_partition_list_t *list,
+                      const char *what, struct err *err)
 {
     for (int i = 0; list != NULL && i < list->cnt; i++)
         if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-            return errors_set(err, m->k->health, list->elems[i].err, "%s of group '%s' for %s-%d", what, m->group, list->elems[i].topic,
-                              (int)list->elems[i].partition);
+            return errors_set(err, m->k->health, list->elems[i].err, "%s of group '%s' for %s-%d", what, m->group,
+                              list->elems[i].topic, (int)list->elems[i].partition);
     return e == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : errors_set(err, m->k->health, e, "%s of group '%s'", what, m->group);
 }
 
@@ -76,8 +76,8 @@ static rd_kafka_resp_err_t seek_list(struct kafka_member *m, rd_kafka_topic_part
     return e;
 }
 
-/* A partition that stopped because its position is not in the log cannot be sought, only assigned anew: all of them are, each at the position it
- * has, those of list at the offset asked for. */
+/* A partition that stopped because its position is not in the log cannot be sought, only assigned anew: all of them are, each at
+ * the position it has, those of list at the offset asked for. */
 static rd_kafka_resp_err_t assign_again(struct kafka_member *m, rd_kafka_topic_partition_list_t *assigned,
                                         const rd_kafka_topic_partition_list_t *list)
 {
@@ -116,8 +116,8 @@ int kafka_member_seek(struct member *member, const struct tp *tps, size_t n, str
 
 /* ---- commit ---- */
 
-/* Commits exactly list, or with NULL what was stored.  rd_kafka_commit would wait as long as the session timeout for a coordinator that is
- * away, so the result is awaited on a queue of our own. */
+/* Commits exactly list, or with NULL what was stored.  rd_kafka_commit would wait as long as the session timeout for a
+ * coordinator that is away, so the result is awaited on a queue of our own. */
 static int commit(struct kafka_member *m, const rd_kafka_topic_partition_list_t *list, struct err *err)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(m->rk);
@@ -154,8 +154,9 @@ static struct stored *find_stored(struct kafka_member *m, struct str topic, int3
     return &m->stored[m->nstored++];
 }
 
-/* librdkafka commits a stored offset only if it is higher than what was committed.  After a seek back the lower one is what the caller wants:
- * those are committed by an explicit list (which librdkafka takes as it is), of partitions that are still assigned. NULL: there are none. */
+/* librdkafka commits a stored offset only if it is higher than what was committed.  After a seek back the lower one is what the
+ * caller wants: those are committed by an explicit list (which librdkafka takes as it is), of partitions that are still assigned.
+ * NULL: there are none. */
 static rd_kafka_topic_partition_list_t *take_rewound(struct kafka_member *m)
 {
     rd_kafka_topic_partition_list_t *list = NULL, *assigned = NULL;
@@ -230,7 +231,8 @@ int kafka_member_committed(struct member *member, struct arena *a, struct tp *tp
         const rd_kafka_topic_partition_t *p = &list->elems[i];
         bool unknown = p->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART; /* then nothing is committed either */
         if (p->err != RD_KAFKA_RESP_ERR_NO_ERROR && !unknown)
-            return errors_set(err, m->k->health, p->err, "committed offset of group '%s' for %s-%d", m->group, p->topic, (int)p->partition);
+            return errors_set(err, m->k->health, p->err, "committed offset of group '%s' for %s-%d", m->group, p->topic,
+                              (int)p->partition);
         tps[i].offset = p->offset >= 0 && !unknown ? p->offset : OFFSET_INVALID;
         tps[i].metadata = p->metadata_size != 0 ? arena_str(a, str_n(p->metadata, p->metadata_size)) : STR_NULL;
     }

@@ -15,13 +15,15 @@ static const struct {
     {BIT_ALL, "reconnect.backoff.max.ms", "1000"}, /* 10 s: too long to notice that it is back */
     {BIT_ALL, "socket.nagle.disable", "true"},
     {BIT_ALL, "log.connection.close", "false"},
-    {BIT_PRODUCER, "linger.ms", "0.5"},            /* 0: 16 us of CPU a record at 30,000 single ones a second, 0.5: 2 us; 5: a lonely one waits for it */
+    {BIT_PRODUCER, "linger.ms",
+     "0.5"}, /* 0: 16 us of CPU a record at 30,000 single ones a second, 0.5: 2 us; 5: a lonely one waits for it */
     {BIT_PRODUCER, "partitioner", "murmur2_random"},
     {BIT_PRODUCER, "queue.buffering.max.messages", "500000"},
     {BIT_PRODUCER, "queue.buffering.max.kbytes", "262144"},
     {BIT_PRODUCER, "message.max.bytes", "52428800"}, /* the topic's max.message.bytes decides */
-    {BIT_CONSUMER, "queued.max.messages.kbytes", "4096"}, /* 64 MB a consumer is too much for thousands of them; see nudge in handle.h */
-    {BIT_CONSUMER, "fetch.wait.max.ms", "100"},    /* a seek waits for the fetch in flight */
+    {BIT_CONSUMER, "queued.max.messages.kbytes",
+     "4096"},                                   /* 64 MB a consumer is too much for thousands of them; see nudge in handle.h */
+    {BIT_CONSUMER, "fetch.wait.max.ms", "100"}, /* a seek waits for the fetch in flight */
     {BIT_CONSUMER, "fetch.error.backoff.ms", "100"},
     {BIT_CONSUMER, "topic.metadata.refresh.interval.ms", "5000"}, /* new partitions, topics that were missing */
 };
@@ -38,7 +40,8 @@ int options_set(rd_kafka_conf_t *conf, const char *name, const char *value, stru
     case RD_KAFKA_CONF_OK:
         return 0;
     case RD_KAFKA_CONF_UNKNOWN:
-        return err_set(err, ERR_INVALID, "'%s' is no property of librdkafka %s nor of this storage", name, rd_kafka_version_str());
+        return err_set(err, ERR_INVALID, "'%s' is no property of librdkafka %s nor of this storage", name,
+                       rd_kafka_version_str());
     default:
         return err_set(err, ERR_INVALID, "%s=%s: %s", name, value, text);
     }
@@ -116,8 +119,10 @@ static int check_scram(const rd_kafka_conf_t *conf, struct err *err)
         strncasecmp(mechanism, "SCRAM", 5) != 0)
         return 0;
     return err_set(err, ERR_INVALID,
-                   "sasl.mechanism=%s: SCRAM cannot log in to Kafka 4 with librdkafka %s, which is in use (Kafka would say invalid credentials). "
-                   "Use librdkafka 2.6.1 or newer (this program runs unchanged with a newer librdkafka.so.1) or another mechanism: PLAIN over "
+                   "sasl.mechanism=%s: SCRAM cannot log in to Kafka 4 with librdkafka %s, which is in use (Kafka would say "
+                   "invalid credentials). "
+                   "Use librdkafka 2.6.1 or newer (this program runs unchanged with a newer librdkafka.so.1) or another "
+                   "mechanism: PLAIN over "
                    "TLS, OAUTHBEARER, TLS client certificates",
                    mechanism, rd_kafka_version_str());
 }

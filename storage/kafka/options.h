@@ -1,4 +1,5 @@
-/* storage/kafka/options.h - what storage_open was given, checked: ready-made librdkafka configurations for three kinds of handles. */
+/* storage/kafka/options.h - what storage_open was given, checked: ready-made librdkafka configurations for three kinds of
+ * handles. */
 #ifndef STORAGE_KAFKA_OPTIONS_H
 #define STORAGE_KAFKA_OPTIONS_H
 
@@ -15,7 +16,8 @@ struct options {
     int timeout_ms, produce_timeout_ms;
 };
 
-/* where: the bootstrap list.  Refuses by name what librdkafka does not know, and SCRAM where it cannot work. 0, or -1 with ERR_INVALID. */
+/* where: the bootstrap list.  Refuses by name what librdkafka does not know, and SCRAM where it cannot work. 0, or -1 with
+ * ERR_INVALID. */
 int options_read(struct options *o, const char *where, const struct storage_option *given, size_t n, struct err *err);
 void options_clear(struct options *o);
 /* Sets one property; ERR_INVALID with librdkafka's text, which names it. */

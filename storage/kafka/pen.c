@@ -1,12 +1,12 @@
 /* storage/kafka/pen.c - a transactional producer whose transactional.id is the pen's name.
  *
- * Taking: init_transactions fences every older producer of that id and aborts what it left open.  While that abort is under way it meets
- * CONCURRENT_TRANSACTIONS, and librdkafka then sleeps 500 ms before it asks again, which no setting changes; a new handle asks at once.  So the first
- * few tries use a fresh handle each.  (_TIMED_OUT is another matter: call again on the same handle, it resumes.)
- * The end: the last stable offset, asked after init_transactions.  Nothing can be committed by an older holder any more, so it does not move until
- * this holder writes.
- * Writing: the outcome of a commit that did not answer "ok" or "must abort" is not known: STORE_UNKNOWN_OUTCOME.  Being fenced is certain (nothing
- * written) only when a record was refused; a commit request that was fenced may be the repetition of one that had got through. */
+ * Taking: init_transactions fences every older producer of that id and aborts what it left open.  While that abort is under way
+ * it meets CONCURRENT_TRANSACTIONS, and librdkafka then sleeps 500 ms before it asks again, which no setting changes; a new
+ * handle asks at once.  So the first few tries use a fresh handle each.  (_TIMED_OUT is another matter: call again on the same
+ * handle, it resumes.) The end: the last stable offset, asked after init_transactions.  Nothing can be committed by an older
+ * holder any more, so it does not move until this holder writes. Writing: the outcome of a commit that did not answer "ok" or
+ * "must abort" is not known: STORE_UNKNOWN_OUTCOME.  Being fenced is certain (nothing written) only when a record was refused; a
+ * commit request that was fenced may be the repetition of one that had got through. */
 #include "storage/kafka/kafka.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@
 #include "storage/kafka/producer.h"
 
 enum {
-    FRESH_HANDLES = 4,   /* tries with a handle of their own before one waits as librdkafka likes */
+    FRESH_HANDLES = 4, /* tries with a handle of their own before one waits as librdkafka likes */
     FIRST_WAIT_MS = 40,
     PATIENT_WAIT_MS = 5000,
     ABORT_MS = 5000,
@@ -70,14 +70,11 @@ static rd_kafka_t *pen_handle(struct kafka *k, const char *name, int64_t max_mes
     char batch_size[16];
     snprintf(batch_size, sizeof batch_size, "%d",
              max_message_bytes > 0 && max_message_bytes < BATCH_BYTES ? (int)max_message_bytes : BATCH_BYTES);
-    const struct property own[] = {{"transactional.id", name},
-                                   {"enable.idempotence", "true"},
-                                   {"acks", "all"},
-                                   {"linger.ms", "0"},
-                                   {"transaction.timeout.ms", "10000"}, /* how long a dead holder's open transaction holds readers up */
-                                   {"message.timeout.ms", "10000"},     /* may not be longer than that */
-                                   {"batch.size", batch_size},
-                                   {"allow.auto.create.topics", "false"}};
+    const struct property own[] = {
+        {"transactional.id", name},          {"enable.idempotence", "true"},       {"acks", "all"}, {"linger.ms", "0"},
+        {"transaction.timeout.ms", "10000"}, /* how long a dead holder's open transaction holds readers up */
+        {"message.timeout.ms", "10000"},     /* may not be longer than that */
+        {"batch.size", batch_size},          {"allow.auto.create.topics", "false"}};
     rd_kafka_conf_t *conf = handle_conf(k, HANDLE_PRODUCER, own, sizeof own / sizeof *own, err);
     if (conf == NULL)
         return NULL;
@@ -243,9 +240,10 @@ static int too_large(struct kafka_pen *p, const struct record *records, size_t a
                    records[at].key.n + records[at].value.n, rd_kafka_topic_name(p->rkt));
 }
 
-/* A record was refused before the commit was asked for, or the commit said that it must be aborted: nothing is or will be written. */
-static int refused(struct kafka_pen *p, const struct record *records, size_t n, size_t at, rd_kafka_resp_err_t e, const char *said,
-                   bool *again, struct err *err)
+/* A record was refused before the commit was asked for, or the commit said that it must be aborted: nothing is or will be
+ * written. */
+static int refused(struct kafka_pen *p, const struct record *records, size_t n, size_t at, rd_kafka_resp_err_t e,
+                   const char *said, bool *again, struct err *err)
 {
     if (is_fenced(p, e))
         return fenced(p, err);
@@ -259,8 +257,8 @@ static int refused(struct kafka_pen *p, const struct record *records, size_t n, 
 }
 
 /* The commit failed; what does that mean? */
-static int judge(struct kafka_pen *p, rd_kafka_error_t *e, const struct record *records, size_t n, const struct written *w, bool *again,
-                 struct err *err)
+static int judge(struct kafka_pen *p, rd_kafka_error_t *e, const struct record *records, size_t n, const struct written *w,
+                 bool *again, struct err *err)
 {
     rd_kafka_resp_err_t code = rd_kafka_error_code(e);
     bool must_abort = rd_kafka_error_txn_requires_abort(e);
@@ -281,8 +279,8 @@ static int judge(struct kafka_pen *p, rd_kafka_error_t *e, const struct record *
 }
 
 /* One transaction; *again: it was aborted for a reason that may be gone the next time. */
-static int write_once(struct kafka_pen *p, const struct record *records, size_t n, int64_t deadline_ms, int64_t *offsets, struct written *w,
-                      bool *again, struct err *err)
+static int write_once(struct kafka_pen *p, const struct record *records, size_t n, int64_t deadline_ms, int64_t *offsets,
+                      struct written *w, bool *again, struct err *err)
 {
     rd_kafka_error_t *e = rd_kafka_begin_transaction(p->rk);
     if (e != NULL) {
@@ -327,7 +325,8 @@ int kafka_pen_write(struct pen *pen, const struct record *records, size_t n, int
     OWN_BY(own_free) struct written *w = calloc(n, sizeof *w);
     if (w == NULL)
         return err_nomem(err);
-    /* After a refused batch librdkafka's next transaction fails once for a gap in its sequence numbers, and mends itself by that. */
+    /* After a refused batch librdkafka's next transaction fails once for a gap in its sequence numbers, and mends itself by that.
+     */
     for (int tries = 1;; tries++) {
         bool again = false;
         struct err why = {0};

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 
 enum {
-    FRESH_MS = 200,      /* what was asked so short ago is not asked again because a record does not fit */
+    FRESH_MS = 200, /* what was asked so short ago is not asked again because a record does not fit */
     CLOSE_GRACE_MS = 500
 };
 
@@ -71,8 +71,8 @@ static void wait_for_topic(struct producer *p, struct topic *t, struct delivery 
     }
 }
 
-int kafka_produce(struct storage *s, struct str topic, const struct record *records, size_t n, storage_produced_fn *done, void *ctx,
-                  struct err *err)
+int kafka_produce(struct storage *s, struct str topic, const struct record *records, size_t n, storage_produced_fn *done,
+                  void *ctx, struct err *err)
 {
     struct producer *p = ((struct kafka *)s)->producer;
     struct delivery *d = delivery_new(p, records, n, done, ctx);

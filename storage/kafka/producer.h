@@ -9,9 +9,9 @@
  *  (2) No record is copied: payloads are the caller's until done.
  *  (3) Calls for one topic reach librdkafka in the order of kafka_produce, whether they had to wait or not.
  *  (4) What is accepted and not yet done stays under max_messages and max_bytes, which is less than librdkafka takes.
- * Two senders: bulk batches as it likes; singles sends one record a request, for topics whose max.message.bytes is smaller than a batch (a batch
- * that is too large would be refused with all its records, and librdkafka does not split). A sender dies of a fatal error (rights taken away);
- * the loader makes a new one, at most one a second. */
+ * Two senders: bulk batches as it likes; singles sends one record a request, for topics whose max.message.bytes is smaller than a
+ * batch (a batch that is too large would be refused with all its records, and librdkafka does not split). A sender dies of a
+ * fatal error (rights taken away); the loader makes a new one, at most one a second. */
 #ifndef STORAGE_KAFKA_PRODUCER_H
 #define STORAGE_KAFKA_PRODUCER_H
 
@@ -44,11 +44,11 @@ struct delivery {
 };
 
 enum topic_state { TOPIC_NEW, TOPIC_LOADING, TOPIC_READY };
-struct topic { /* all fields: producer->lock, except where said */
-    char *name;  /* fixed */
+struct topic {  /* all fields: producer->lock, except where said */
+    char *name; /* fixed */
     enum topic_state state;
-    struct sender *sender;     /* NULL until READY */
-    rd_kafka_topic_t *rkt;     /* the sender's */
+    struct sender *sender; /* NULL until READY */
+    rd_kafka_topic_t *rkt; /* the sender's */
     int32_t partitions;
     int64_t max_message_bytes; /* 0: not known */
     int64_t loaded_ms;
@@ -74,14 +74,14 @@ struct sender {
 struct producer {
     struct kafka *k; /* fixed */
     pthread_mutex_t lock;
-    pthread_cond_t work;     /* for the loader */
-    struct map topics;       /* lock */
-    struct topic *to_load;   /* lock */
-    struct sender *bulk;     /* lock; changed by the loader only */
-    struct sender *singles;  /* lock; NULL until a topic needs it; changed by the loader only */
-    struct sender *retired;  /* lock; changed by the loader only */
-    bool closing, give_up;   /* lock; no new calls; what waits is failed */
-    bool is_compressed;      /* fixed */
+    pthread_cond_t work;            /* for the loader */
+    struct map topics;              /* lock */
+    struct topic *to_load;          /* lock */
+    struct sender *bulk;            /* lock; changed by the loader only */
+    struct sender *singles;         /* lock; NULL until a topic needs it; changed by the loader only */
+    struct sender *retired;         /* lock; changed by the loader only */
+    bool closing, give_up;          /* lock; no new calls; what waits is failed */
+    bool is_compressed;             /* fixed */
     _Atomic size_t messages, bytes; /* accepted, not done */
     size_t max_messages, max_bytes; /* fixed */
     pthread_t loader;

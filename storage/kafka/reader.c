@@ -1,10 +1,11 @@
 /* storage/kafka/reader.c - one partition from an offset, without a group.
  *
- * A reader borrows a consumer handle from the pool for itself alone: a partition can be read once at a time on a handle, and a reader that starts
- * on a shared one would wait for the others' long polls.  It uses the simple consumer (consume_start_queue), measured twice as quick to start as
- * assign().  No group, and enable.auto.commit=false: with it, closing can take 45 s.
+ * A reader borrows a consumer handle from the pool for itself alone: a partition can be read once at a time on a handle, and a
+ * reader that starts on a shared one would wait for the others' long polls.  It uses the simple consumer (consume_start_queue),
+ * measured twice as quick to start as assign().  No group, and enable.auto.commit=false: with it, closing can take 45 s.
  *
- * The end: librdkafka reports it (partition.eof) with the offset behind control records and compacted gaps, once each time it gets there. */
+ * The end: librdkafka reports it (partition.eof) with the offset behind control records and compacted gaps, once each time it
+ * gets there. */
 #include "storage/kafka/reader.h"
 
 #include <pthread.h>
@@ -20,7 +21,7 @@
 enum {
     IDLE_HANDLES = 4,
     CHUNK = 512,
-    LOOK_MS = 2000,     /* an idle reader makes sure that often that its log is still there */
+    LOOK_MS = 2000, /* an idle reader makes sure that often that its log is still there */
     LOOK_WAIT_MS = 500
 };
 
@@ -42,7 +43,7 @@ struct kafka_reader {
     int64_t position;
     bool at_end;
     int64_t looked_ms;
-    struct err gone; /* set once the topic is gone: every read says so */
+    struct err gone;                  /* set once the topic is gone: every read says so */
     rd_kafka_message_t *stash[CHUNK]; /* taken from the queue, not given out yet: [first, last) */
     size_t first, last;
 };
@@ -80,12 +81,13 @@ static rd_kafka_t *borrow(struct readers *r, struct err *err)
     pthread_mutex_unlock(&r->lock);
     if (rk != NULL)
         return rk;
-    const struct property own[] = {{"group.id", NULL},
-                                   {"enable.auto.commit", "false"},
-                                   {"isolation.level", "read_committed"},
-                                   {"auto.offset.reset", "error"},
-                                   {"enable.partition.eof", "true"},
-                                   {"topic.metadata.propagation.max.ms", "1000"}}; /* reader_open saw the topic: when it is gone, it is gone */
+    const struct property own[] = {
+        {"group.id", NULL},
+        {"enable.auto.commit", "false"},
+        {"isolation.level", "read_committed"},
+        {"auto.offset.reset", "error"},
+        {"enable.partition.eof", "true"},
+        {"topic.metadata.propagation.max.ms", "1000"}}; /* reader_open saw the topic: when it is gone, it is gone */
     rd_kafka_conf_t *conf = handle_conf(r->k, HANDLE_CONSUMER, own, sizeof own / sizeof *own, err);
     return conf != NULL ? handle_new(r->k, HANDLE_CONSUMER, &conf, err) : NULL;
 }
@@ -107,7 +109,8 @@ static void give_back(struct readers *r, rd_kafka_t *rk)
 static int start(struct kafka_reader *r, int64_t offset, struct err *err)
 {
     if (rd_kafka_consume_start_queue(r->rkt, r->partition, offset, r->queue) != 0)
-        return errors_set(err, r->k->health, rd_kafka_last_error(), "topic '%s' partition %d", rd_kafka_topic_name(r->rkt), (int)r->partition);
+        return errors_set(err, r->k->health, rd_kafka_last_error(), "topic '%s' partition %d", rd_kafka_topic_name(r->rkt),
+                          (int)r->partition);
     r->position = offset;
     r->at_end = false;
     r->looked_ms = clock_mono_ms();
@@ -197,11 +200,13 @@ static int position_lost(struct kafka_reader *r, struct err *err)
     if (r->position <= high && r->position >= low)
         return 0;
     if (r->position > high) {
-        err_set(&r->gone, STORE_UNKNOWN_TOPIC, "topic '%s' partition %d ends at offset %lld, before the reader's %lld: it was truncated or made anew",
-                name, (int)r->partition, (long long)high, (long long)r->position);
+        err_set(&r->gone, STORE_UNKNOWN_TOPIC,
+                "topic '%s' partition %d ends at offset %lld, before the reader's %lld: it was truncated or made anew", name,
+                (int)r->partition, (long long)high, (long long)r->position);
         return err_set(err, r->gone.code, "%s", r->gone.text);
     }
-    log_warn("kafka.reader_skips", "topic=%s partition=%d from=%lld to=%lld", name, (int)r->partition, (long long)r->position, (long long)low);
+    log_warn("kafka.reader_skips", "topic=%s partition=%d from=%lld to=%lld", name, (int)r->partition, (long long)r->position,
+             (long long)low);
     drop_stash(r);
     rd_kafka_consume_stop(r->rkt, r->partition);
     return start(r, low, err);
@@ -244,7 +249,8 @@ static int take_error(struct kafka_reader *r, const rd_kafka_message_t *m, struc
 }
 
 /* Moves what is in the stash to b until b is full; *eof: the end was reached just now. */
-static int give_out(struct kafka_reader *r, struct batch *b, size_t max_records, size_t max_bytes, size_t *bytes, bool *eof, struct err *err)
+static int give_out(struct kafka_reader *r, struct batch *b, size_t max_records, size_t max_bytes, size_t *bytes, bool *eof,
+                    struct err *err)
 {
     while (r->first < r->last) {
         rd_kafka_message_t *m = r->stash[r->first];
@@ -307,7 +313,8 @@ static void refill(struct kafka_reader *r, size_t want, int wait_ms)
     }
 }
 
-int kafka_reader_read(struct reader *reader, struct batch *b, size_t max_records, size_t max_bytes, int timeout_ms, bool *end, struct err *err)
+int kafka_reader_read(struct reader *reader, struct batch *b, size_t max_records, size_t max_bytes, int timeout_ms, bool *end,
+                      struct err *err)
 {
     struct kafka_reader *r = (struct kafka_reader *)reader;
     size_t bytes = 0;

@@ -1,7 +1,7 @@
 /* storage/kafka/reaper.h - consumer handles that take long to die.
  *
- * A commit that librdkafka could not send (the group's coordinator is away, or the group is not allowed) is kept for session.timeout.ms, 45 s, and
- * the handle cannot be destroyed before.  Nobody shall wait for that: the reaper's threads do. */
+ * A commit that librdkafka could not send (the group's coordinator is away, or the group is not allowed) is kept for
+ * session.timeout.ms, 45 s, and the handle cannot be destroyed before.  Nobody shall wait for that: the reaper's threads do. */
 #ifndef STORAGE_KAFKA_REAPER_H
 #define STORAGE_KAFKA_REAPER_H
 
@@ -14,7 +14,8 @@ struct reaper;
 struct reaper *reaper_new(void);
 /* Destroys rk in a thread of its own (here and now if there is none to be had). Any thread. */
 void reaper_take(struct reaper *r, rd_kafka_t *rk);
-/* Waits at most wait_ms for those that still die.  False: some are left, and what they refer to must live on; r too then. Else r is freed. */
+/* Waits at most wait_ms for those that still die.  False: some are left, and what they refer to must live on; r too then. Else r
+ * is freed. */
 bool reaper_free(struct reaper *r, int wait_ms);
 
 #endif

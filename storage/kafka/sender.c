@@ -11,7 +11,7 @@
 #include "storage/kafka/health.h"
 
 enum {
-    CHUNK = 256,        /* messages handed over at once: 18 KB of stack */
+    CHUNK = 256, /* messages handed over at once: 18 KB of stack */
     REPORT_WAIT_MS = 1000,
     DROP_WAIT_MS = 5000 /* for the reports of what was purged */
 };
@@ -62,6 +62,7 @@ static void take_reports(struct sender *s, rd_kafka_event_t *ev)
 {
     const rd_kafka_message_t *m;
     struct delivery *d = NULL;
+    TAKE_BACK(s);
     size_t known = 0; /* results of d since the last settle: one atomic operation for many records */
     while ((m = rd_kafka_event_message_next(ev)) != NULL) {
         struct delivery *of = ((struct slot *)m->_private)->delivery;
@@ -134,6 +135,7 @@ static rd_kafka_resp_err_t send_one(struct sender *s, rd_kafka_topic_t *rkt, str
                                 (ssize_t)r->headers[h].value.n);
         vus[n].vtype = RD_KAFKA_VTYPE_HEADERS, vus[n++].u.headers = headers;
     }
+    HAND_OVER(s);
     rd_kafka_error_t *error = rd_kafka_produceva(s->rk, vus, n);
     if (error == NULL)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -150,9 +152,12 @@ static void refuse(struct sender *s, struct delivery *d, size_t i, rd_kafka_resp
     fail_record(d, i, errors_code(e), rd_kafka_err2str(e));
 }
 
-static size_t send_chunk(struct sender *s, rd_kafka_topic_t *rkt, struct delivery *d, const rd_kafka_message_t *m, size_t n, size_t sent)
+/* Hands n messages over; returns how many were refused (their results are set). */
+static size_t send_chunk(struct sender *s, rd_kafka_topic_t *rkt, struct delivery *d, rd_kafka_message_t *m, size_t n)
 {
     size_t refused = 0;
+    HAND_OVER(s);
+    size_t sent = (size_t)rd_kafka_produce_batch(rkt, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_PARTITION, m, (int)n);
     for (size_t j = 0; sent < n && j < n; j++)
         if (m[j].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             refuse(s, d, (size_t)((struct slot *)m[j]._private - d->slots), m[j].err);
@@ -184,10 +189,11 @@ static size_t refuse_some(struct sender *s, const char *topic, int32_t partition
         d->results[i].code = code;
         refused++;
         if (code == STORE_UNKNOWN_PARTITION && parts[0] == '\0')
-            snprintf(parts, sizeof parts, "topic '%.100s' has %d partition%s, no partition %d", topic, (int)partitions, partitions == 1 ? "" : "s",
-                     (int)d->records[i].partition);
+            snprintf(parts, sizeof parts, "topic '%.100s' has %d partition%s, no partition %d", topic, (int)partitions,
+                     partitions == 1 ? "" : "s", (int)d->records[i].partition);
         if (code == STORE_TOO_LARGE && size[0] == '\0')
-            snprintf(size, sizeof size, "a record is larger than max.message.bytes of topic '%.100s', %lld", topic, (long long)max_message_bytes);
+            snprintf(size, sizeof size, "a record is larger than max.message.bytes of topic '%.100s', %lld", topic,
+                     (long long)max_message_bytes);
     }
     /* both texts lie in d->text, one behind the other */
     snprintf(d->text, sizeof d->text, "%s", parts);
@@ -212,8 +218,7 @@ void sender_send(struct sender *s, rd_kafka_topic_t *rkt, int32_t partitions, in
             continue;
         bool plain = r->nheaders == 0 && r->timestamp_ms == 0;
         if (n == CHUNK || (!plain && n != 0)) {
-            size_t sent = (size_t)rd_kafka_produce_batch(rkt, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_PARTITION, m, (int)n);
-            settled += send_chunk(s, rkt, d, m, n, sent);
+            settled += send_chunk(s, rkt, d, m, n);
             n = 0;
         }
         if (plain) {
@@ -231,10 +236,8 @@ void sender_send(struct sender *s, rd_kafka_topic_t *rkt, int32_t partitions, in
             }
         }
     }
-    if (n != 0) {
-        size_t sent = (size_t)rd_kafka_produce_batch(rkt, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_PARTITION, m, (int)n);
-        settled += send_chunk(s, rkt, d, m, n, sent);
-    }
+    if (n != 0)
+        settled += send_chunk(s, rkt, d, m, n);
     delivery_settle(d, settled);
 }
 
@@ -245,7 +248,8 @@ struct sender *sender_new(struct producer *p, bool singles, struct err *err)
     char timeout[16], messages[16], kbytes[16];
     snprintf(timeout, sizeof timeout, "%d", p->k->options.produce_timeout_ms);
     snprintf(messages, sizeof messages, "%lld", (long long)(p->max_messages < INT32_MAX / 2 ? p->max_messages * 2 : INT32_MAX));
-    snprintf(kbytes, sizeof kbytes, "%lld", (long long)(p->max_bytes / 1024 < INT32_MAX / 2 ? p->max_bytes / 1024 * 2 : INT32_MAX));
+    snprintf(kbytes, sizeof kbytes, "%lld",
+             (long long)(p->max_bytes / 1024 < INT32_MAX / 2 ? p->max_bytes / 1024 * 2 : INT32_MAX));
     const struct property own[] = {{"enable.idempotence", "true"},
                                    {"acks", "all"},
                                    {"transactional.id", NULL},

@@ -1,7 +1,7 @@
 /* storage/kafka/topics.c - the loader: one thread that asks the cluster about topics before the first record goes to them.
  *
- * librdkafka would do so by itself, but the first message of a fresh topic then waits for a timer of one second, a missing topic is created by
- * asking, and nothing tells an unknown topic from one that is just not known yet. */
+ * librdkafka would do so by itself, but the first message of a fresh topic then waits for a timer of one second, a missing topic
+ * is created by asking, and nothing tells an unknown topic from one that is just not known yet. */
 #include "storage/kafka/producer.h"
 
 #include <stdio.h>
@@ -13,14 +13,14 @@
 #include "storage/kafka/health.h"
 
 enum {
-    ASK_MS = 1000,         /* one question */
+    ASK_MS = 1000, /* one question */
     CREATE_MS = 5000,
-    RETRY_MS = 20,         /* the topic was made a moment ago and this broker does not know yet */
-    MISS_MS = 50,          /* one broker says it does not exist: another one may be ahead */
+    RETRY_MS = 20, /* the topic was made a moment ago and this broker does not know yet */
+    MISS_MS = 50,  /* one broker says it does not exist: another one may be ahead */
     MISSES = 3,
-    AWAY_MS = 100,         /* nobody answers */
-    APPEAR_MS = 10000,     /* a topic that was created shows up within */
-    REBIRTH_MS = 1000,     /* a new sender for a dead one, at most that often */
+    AWAY_MS = 100,     /* nobody answers */
+    APPEAR_MS = 10000, /* a topic that was created shows up within */
+    REBIRTH_MS = 1000, /* a new sender for a dead one, at most that often */
     IDLE_MS = 500
 };
 
@@ -179,8 +179,8 @@ static bool keep_reference(struct producer *p, struct sender *s, rd_kafka_topic_
     return kept;
 }
 
-/* The sender's own object for t, with its metadata fetched now: without that the first message waits up to a second, and one for a topic that
- * was deleted and made again is refused. */
+/* The sender's own object for t, with its metadata fetched now: without that the first message waits up to a second, and one for
+ * a topic that was deleted and made again is refused. */
 static rd_kafka_topic_t *warm_up(struct producer *p, struct sender *s, const struct topic *t)
 {
     rd_kafka_topic_t *rkt = t->sender == s ? t->rkt : NULL;

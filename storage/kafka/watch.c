@@ -8,10 +8,10 @@
 #include "storage/kafka/health.h"
 
 enum {
-    PING_UP_MS = 5000,    /* between two questions while all is well; errors make it ask at once */
-    PING_AWAY_MS = 500,   /* .. while nobody answers */
-    PING_WAIT_MS = 3000,  /* how long an answer may take */
-    PING_GAP_MS = 200,    /* at most that often, however many errors there are */
+    PING_UP_MS = 5000,   /* between two questions while all is well; errors make it ask at once */
+    PING_AWAY_MS = 500,  /* .. while nobody answers */
+    PING_WAIT_MS = 3000, /* how long an answer may take */
+    PING_GAP_MS = 200,   /* at most that often, however many errors there are */
     LOOK_MS = 2000
 };
 
@@ -22,7 +22,7 @@ struct watch {
     pthread_cond_t work;
     bool stop, kicked; /* lock */
     pthread_mutex_t look_lock;
-    struct looker *lookers;           /* look_lock, held while they are called */
+    struct looker *lookers; /* look_lock, held while they are called */
     _Atomic int nlookers;
     int32_t *brokers; /* the watch's thread: those in the last answer, sorted */
     size_t nbrokers;

@@ -14,8 +14,8 @@ void kafka_watch_free(struct watch *w);
 /* Ask now.  ctx is a struct kafka whose watch may still be NULL. Any thread, returns at once. */
 void kafka_watch_kick(void *ctx);
 
-/* Topic names that somebody wants to hear about: look(ctx, names, n) is called with all of them (not the internal ones, sorted) every two seconds,
- * by the watch's thread, no two at once.  After kafka_watch_remove returns it is not called any more. */
+/* Topic names that somebody wants to hear about: look(ctx, names, n) is called with all of them (not the internal ones, sorted)
+ * every two seconds, by the watch's thread, no two at once.  After kafka_watch_remove returns it is not called any more. */
 struct looker {
     void (*look)(void *ctx, const struct str *names, size_t n);
     void *ctx;

@@ -1,8 +1,8 @@
 /* tests/bench/bench_kafka_raw.c - yardstick: the same records through librdkafka's own calls, nothing of ours between.
  *
  *   bench_kafka_raw produce BOOTSTRAP TOPIC N SIZE    N values of SIZE bytes by rd_kafka_produce_batch, idempotent, acks=all
- *   bench_kafka_raw consume BOOTSTRAP TOPIC N SIZE    N records from the beginning of all partitions; time runs from the first record
- * Last line: {"records_per_s": N, "cpu_us_per_record": X} (CPU: user and system time of this process). */
+ *   bench_kafka_raw consume BOOTSTRAP TOPIC N SIZE    N records from the beginning of all partitions; time runs from the first
+ * record Last line: {"records_per_s": N, "cpu_us_per_record": X} (CPU: user and system time of this process). */
 #include <librdkafka/rdkafka.h>
 
 #include <stdbool.h>

@@ -1,10 +1,12 @@
-/* pen_kafka BOOTSTRAP [KILLS] [PROCESSES] - several processes fight for one pen over a real Kafka and are killed (-9) at random moments.
+/* pen_kafka BOOTSTRAP [KILLS] [PROCESSES] - several processes fight for one pen over a real Kafka and are killed (-9) at random
+ * moments.
  *
- * Each process takes the pen, reads to the end, and goes on with the sequence of numbers that it finds there: transactions of one to five records
- * with consecutive numbers, then a pause in which another one takes the pen.  What is acknowledged it tells its parent through a pipe.  The parent
- * kills one process after another and starts it again.  In the end the whole log must hold the numbers 1, 2, 3, ... once each (so every holder had
- * read everything before it decided, and nobody wrote after he was fenced), the records of each transaction side by side and complete, and every
- * acknowledged transaction at the offset that was told.  Status 1 if not. */
+ * Each process takes the pen, reads to the end, and goes on with the sequence of numbers that it finds there: transactions of one
+ * to five records with consecutive numbers, then a pause in which another one takes the pen.  What is acknowledged it tells its
+ * parent through a pipe.  The parent kills one process after another and starts it again.  In the end the whole log must hold the
+ * numbers 1, 2, 3, ... once each (so every holder had read everything before it decided, and nobody wrote after he was fenced),
+ * the records of each transaction side by side and complete, and every acknowledged transaction at the offset that was told.
+ * Status 1 if not. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,9 +21,17 @@
 #include "base/log.h"
 #include "storage/storage.h"
 
-enum { PROCESSES_MAX = 8, RECORDS_MAX = 5, TAKE_MS = 20000, WRITE_MS = 20000, READ_MS = 200, KILL_EVERY_MS = 500, SLOWEST_MS = 60000 };
+enum {
+    PROCESSES_MAX = 8,
+    RECORDS_MAX = 5,
+    TAKE_MS = 20000,
+    WRITE_MS = 20000,
+    READ_MS = 200,
+    KILL_EVERY_MS = 500,
+    SLOWEST_MS = 60000
+};
 
-struct value { /* of a record */
+struct value {                           /* of a record */
     uint32_t process, life, transaction; /* who wrote it: process, which of its lives, which of its transactions */
     uint32_t number;                     /* 1, 2, 3, ... over all */
     uint16_t index, count;               /* within the transaction */
@@ -106,7 +116,8 @@ static bool write_one(struct process *p, struct pen *pen, struct value *wrote)
     int count = 1 + upto(p, RECORDS_MAX);
     p->transactions++;
     for (int i = 0; i < count; i++) {
-        values[i] = (struct value){p->number, p->life, p->transactions, p->last.number + 1 + (uint32_t)i, (uint16_t)i, (uint16_t)count};
+        values[i] =
+            (struct value){p->number, p->life, p->transactions, p->last.number + 1 + (uint32_t)i, (uint16_t)i, (uint16_t)count};
         records[i] = (struct record){.key = STR("k"), .value = {(const char *)&values[i], sizeof values[i]}};
     }
     *wrote = values[0];
@@ -226,8 +237,8 @@ struct check {
 static void wrong(struct check *c, const char *what, size_t i)
 {
     const struct value *v = &c->at[i];
-    fprintf(stderr, "WRONG at offset %lld: %s (number %u of process %u life %u transaction %u, %u/%u; record %zu)\n", (long long)c->offsets[i], what,
-            v->number, v->process, v->life, v->transaction, v->index + 1, v->count, i + 1);
+    fprintf(stderr, "WRONG at offset %lld: %s (number %u of process %u life %u transaction %u, %u/%u; record %zu)\n",
+            (long long)c->offsets[i], what, v->number, v->process, v->life, v->transaction, v->index + 1, v->count, i + 1);
     c->wrong++;
 }
 
@@ -341,9 +352,10 @@ int main(int argc, char **argv)
     storage_free(s);
     if (t.takes > 0)
         qsort(t.take_ms, t.takes, sizeof *t.take_ms, by_size);
-    printf("%d kills, %zu takes (p50 %lld, p99 %lld ms), %zu fenced, %zu unknown; %zu transactions acknowledged, %zu records in the log, %zu wrong\n",
-           kills, t.takes, t.takes > 0 ? (long long)t.take_ms[t.takes / 2] : -1, t.takes > 0 ? (long long)t.take_ms[t.takes * 99 / 100] : -1, t.fenced,
-           t.unknown, t.wrote.n, c.n, c.wrong);
+    printf("%d kills, %zu takes (p50 %lld, p99 %lld ms), %zu fenced, %zu unknown; %zu transactions acknowledged, %zu records in "
+           "the log, %zu wrong\n",
+           kills, t.takes, t.takes > 0 ? (long long)t.take_ms[t.takes / 2] : -1,
+           t.takes > 0 ? (long long)t.take_ms[t.takes * 99 / 100] : -1, t.fenced, t.unknown, t.wrote.n, c.n, c.wrong);
     free(c.at);
     free(c.offsets);
     free(t.wrote.p);
