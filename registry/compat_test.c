@@ -76,14 +76,14 @@ static int test(struct registry *r, struct request *req, struct reply *reply, bo
     return 0;
 }
 
-static int test_all(void *arg, struct request *req, struct reply *reply, struct err *err)
+static int test_all(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err)
 {
-    return test(arg, req, reply, false, err);
+    return test(r, req, reply, false, err);
 }
 
-static int test_one(void *arg, struct request *req, struct reply *reply, struct err *err)
+static int test_one(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err)
 {
-    return test(arg, req, reply, true, err);
+    return test(r, req, reply, true, err);
 }
 
 int post_compat_all(void *arg, struct request *req, struct reply *reply, struct err *err)

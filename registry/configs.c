@@ -118,7 +118,9 @@ static int start(struct registry *r, struct request *req, struct reply *reply, s
     if (put && ((in->body = body_read(request_body(req), a, err)) == NULL || config_update(&checked, in->body, a, err) < 0 ||
                 subject_check_entry(entry, err) < 0))
         return -1;
-    *job = (struct job){.req = req, .reply = reply, .decide = decide_config, .input = in, .alone = true};
+    *job = (struct job){.req = req, .reply = reply, .decide = decide_config, .input = in, .alone = true, .gone = request_watch(req)};
+    if (job->gone == NULL)
+        return err_nomem(err);
     return scribe_add(r->scribe, job, err);
 }
 

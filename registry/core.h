@@ -105,8 +105,12 @@ int request_version(const struct request *req, int32_t *out, struct err *err);
 /* offset and limit of a list: the first to answer and how many at most. -1 with 404. */
 int request_page(const struct request *req, int64_t limit_default, int64_t limit_max, size_t *from, size_t *count, struct err *err);
 bool request_wants_resolved(const struct request *req); /* format=resolved */
+/* A flag in the request's arena that turns true when its client goes away or the server stops; NULL on no memory. Call it in the handler, on
+ * the loop thread. */
+const atomic_bool *request_watch(struct request *req);
 /* Runs fn on a pool thread as if it were the handler. Returns REPLY_LATER or -1. */
-int registry_later(struct registry *r, http_handler *fn, struct request *req, struct reply *reply, struct err *err);
+typedef int later_fn(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err);
+int registry_later(struct registry *r, later_fn *fn, struct request *req, struct reply *reply, struct err *err);
 
 /* Does the mode that governs the subject let it change? -1 with 42205. */
 int registry_check_writable(struct registry *r, struct str subject, struct err *err);

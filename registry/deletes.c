@@ -134,7 +134,9 @@ static int start(struct registry *r, struct request *req, struct reply *reply, j
     in->permanent = request_query_bool(req, "permanent");
     if (in->subject.p == NULL || (one && request_version(req, &in->version, err) < 0))
         return -1;
-    *job = (struct job){.req = req, .reply = reply, .decide = decide, .input = in, .alone = true};
+    *job = (struct job){.req = req, .reply = reply, .decide = decide, .input = in, .alone = true, .gone = request_watch(req)};
+    if (job->gone == NULL)
+        return err_nomem(err);
     return scribe_add(r->scribe, job, err);
 }
 

@@ -179,7 +179,9 @@ static int start(struct registry *r, struct request *req, struct reply *reply, s
     in->recursive = request_query_bool(req, "recursive");
     if (put && read_put(r, req, in, err) < 0)
         return -1;
-    *job = (struct job){.req = req, .reply = reply, .decide = decide_mode, .input = in, .alone = true};
+    *job = (struct job){.req = req, .reply = reply, .decide = decide_mode, .input = in, .alone = true, .gone = request_watch(req)};
+    if (job->gone == NULL)
+        return err_nomem(err);
     return scribe_add(r->scribe, job, err);
 }
 

@@ -105,9 +105,8 @@ static bool validates_new(struct registry *r, struct str subject)
 
 /* ---- look-up ---------------------------------------------------------------------------------------------------------- */
 
-static int lookup_slowly(void *arg, struct request *req, struct reply *reply, struct err *err)
+static int lookup_slowly(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err)
 {
-    struct registry *r = arg;
     struct arena *a = request_arena(req);
     struct registering in = {0};
     struct identity identity;
@@ -429,9 +428,8 @@ static int decide_register(struct registry *r, struct plan *plan, struct job *jo
 
 /* ---- register: the request -------------------------------------------------------------------------------------------- */
 
-static int register_slowly(void *arg, struct request *req, struct reply *reply, struct err *err)
+static int register_slowly(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err)
 {
-    struct registry *r = arg;
     struct arena *a = request_arena(req);
     struct registering *in = arena_calloc(a, 1, sizeof *in);
     struct job *job = arena_calloc(a, 1, sizeof *job);
@@ -467,7 +465,7 @@ static int register_slowly(void *arg, struct request *req, struct reply *reply, 
             }
         }
     }
-    *job = (struct job){.req = req, .reply = reply, .decide = decide_register, .input = in, .clear = registering_clear};
+    *job = (struct job){.req = req, .reply = reply, .decide = decide_register, .input = in, .clear = registering_clear, .gone = gone};
     int rc = scribe_add(r->scribe, job, err);
     if (rc < 0)
         registering_clear(in);

@@ -98,18 +98,34 @@ int request_page(const struct request *req, int64_t limit_default, int64_t limit
 
 /* ---- off the loop thread ----------------------------------------------------------------------------------------------- */
 
+static void client_gone(void *gone)
+{
+    atomic_store((atomic_bool *)gone, true);
+}
+
+const atomic_bool *request_watch(struct request *req)
+{
+    atomic_bool *gone = arena_alloc(request_arena(req), sizeof *gone);
+    if (gone != NULL) {
+        atomic_init(gone, false);
+        request_on_gone(req, client_gone, gone);
+    }
+    return gone;
+}
+
 struct later {
     struct registry *r;
-    http_handler *fn;
+    later_fn *fn;
     struct request *req;
     struct reply *reply;
+    const atomic_bool *gone;
 };
 
 static void run_later(void *arg)
 {
     struct later *l = arg;
     struct err err = {0};
-    int rc = l->fn(l->r, l->req, l->reply, &err);
+    int rc = l->fn(l->r, l->req, l->reply, l->gone, &err);
     if (rc == REPLY_LATER)
         return;
     if (rc < 0)
@@ -117,11 +133,12 @@ static void run_later(void *arg)
     reply_finish(l->reply);
 }
 
-int registry_later(struct registry *r, http_handler *fn, struct request *req, struct reply *reply, struct err *err)
+int registry_later(struct registry *r, later_fn *fn, struct request *req, struct reply *reply, struct err *err)
 {
     struct later *l = arena_alloc(request_arena(req), sizeof *l);
-    if (l == NULL)
+    const atomic_bool *gone = request_watch(req);
+    if (l == NULL || gone == NULL)
         return err_nomem(err);
-    *l = (struct later){r, fn, req, reply};
+    *l = (struct later){r, fn, req, reply, gone};
     return pool_add(r->pool, run_later, l, err) < 0 ? -1 : REPLY_LATER;
 }

@@ -153,14 +153,14 @@ static int answer_id_resolved(struct registry *r, struct request *req, struct re
     return c != NULL ? 0 : -1;
 }
 
-static int resolved_whole(void *arg, struct request *req, struct reply *reply, struct err *err)
+static int resolved_whole(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err)
 {
-    return answer_id_resolved(arg, req, reply, false, err);
+    return answer_id_resolved(r, req, reply, false, err);
 }
 
-static int resolved_alone(void *arg, struct request *req, struct reply *reply, struct err *err)
+static int resolved_alone(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err)
 {
-    return answer_id_resolved(arg, req, reply, true, err);
+    return answer_id_resolved(r, req, reply, true, err);
 }
 
 /* The bytes will be copied into the socket in a moment; one of ten thousand bodies is in no cache. */

@@ -104,15 +104,9 @@ static void fail_all(struct queue *jobs, int code, const char *text)
         fail(job, code, text);
 }
 
-static void client_gone(void *job)
-{
-    atomic_store(&((struct job *)job)->gone, true);
-}
-
 int scribe_add(struct scribe *w, struct job *job, struct err *err)
 {
     job->deadline_ms = clock_mono_ms() + w->r->conf->timeout_ms;
-    request_on_gone(job->req, client_gone, job);
     pthread_mutex_lock(&w->lock);
     bool ok = !w->closing && w->waiting.n < MAX_WAITING;
     if (ok)
@@ -131,8 +125,8 @@ static void drop_late(struct queue *jobs, const struct err *why)
     queue_init(&kept);
     int64_t now = clock_mono_ms();
     for (struct job *job; (job = queue_take(jobs)) != NULL;) {
-        if (atomic_load(&job->gone) && why->code != 0)
-            fail(job, ERR_CLOSED, "the client has gone");
+        if (atomic_load(job->gone) && why->code != 0)
+            fail(job, ERR_FULL, "the client has gone, or the server is being shut down");
         else if (now < job->deadline_ms)
             queue_add(&kept, job);
         else if (why->code == ERR_TIMEOUT || why->code == STORE_UNKNOWN_OUTCOME || why->code == 0)

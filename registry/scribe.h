@@ -26,10 +26,10 @@ struct job {
     void *input;
     void (*clear)(void *input); /* may be NULL */
     bool alone;                 /* must be the only one in its transaction */
+    const atomic_bool *gone;    /* request_watch: nobody waits for the answer any more */
     /* the writer's */
     struct job *next;
     int64_t deadline_ms;
-    atomic_bool gone; /* the client is */
     size_t nrecords;
     /* the outcome */
     int rc, status;

@@ -122,28 +122,28 @@ static int answer_version(struct registry *r, struct request *req, struct reply 
     return v != NULL ? 0 : -1;
 }
 
-static int answer_version_whole(void *arg, struct request *req, struct reply *reply, struct err *err)
+static int answer_version_whole(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err)
 {
-    return answer_version(arg, req, reply, false, err);
+    return answer_version(r, req, reply, false, err);
 }
 
-static int answer_version_text(void *arg, struct request *req, struct reply *reply, struct err *err)
+static int answer_version_text(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err)
 {
-    return answer_version(arg, req, reply, true, err);
+    return answer_version(r, req, reply, true, err);
 }
 
 int get_version(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
     if (request_wants_resolved(req)) /* parses */
         return registry_later(arg, answer_version_whole, req, reply, err);
-    return answer_version_whole(arg, req, reply, err);
+    return answer_version(arg, req, reply, false, err);
 }
 
 int get_version_schema(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
     if (request_wants_resolved(req))
         return registry_later(arg, answer_version_text, req, reply, err);
-    return answer_version_text(arg, req, reply, err);
+    return answer_version(arg, req, reply, true, err);
 }
 
 struct referrer {
