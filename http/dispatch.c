@@ -131,26 +131,42 @@ static int handle(struct request *req)
     return 0;
 }
 
-/* The handler said REPLY_LATER. True: the reply is finished already. */
-static bool wait_for_reply(struct request *req)
+/* in_handler is up before the server's state is looked at, and down when the request is either ready or counted as waiting: see server_stop. */
+void dispatch_handle(struct request *req)
 {
-    if (atomic_load(&req->phase) == PHASE_FINISHED)
-        return true;
+    request_set_id(req);
+    atomic_store(&req->loop->in_handler, 1);
+    req->handled = handle(req) == REPLY_LATER ? HANDLED_LATER : HANDLED_READY;
+    if (req->handled == HANDLED_READY)
+        atomic_store(&req->loop->in_handler, 0);
+}
+
+/* From a successful exchange on the request is the finisher's; if it was faster, resuming is left to us. */
+static void begin_waiting(struct request *req, bool gone)
+{
+    struct loop *loop = req->loop;
     int running = PHASE_RUNNING;
-    struct lookout *lookout = req->loop->server->lookout;
-    MHD_suspend_connection(req->connection);
+    req->handled = HANDLED_WAITS;
     req->waiting.fd = req->fd;
-    lookout_begin(lookout, &req->waiting);
-    /* From a successful exchange on the request is the finisher's; if it was faster, resuming is left to us. */
+    lookout_begin(loop->server->lookout, &req->waiting, gone);
     if (!atomic_compare_exchange_strong(&req->phase, &running, PHASE_WAITING))
-        lookout_end(lookout, &req->waiting);
-    return false;
+        lookout_end(loop->server->lookout, &req->waiting);
+    atomic_store(&loop->in_handler, 0);
+}
+
+void dispatch_abandon(struct request *req)
+{
+    req->connection = NULL;
+    begin_waiting(req, true);
 }
 
 void dispatch_resume(struct waiting *x)
 {
     struct request *req = (struct request *)((char *)x - offsetof(struct request, waiting));
-    MHD_resume_connection(req->connection);
+    if (req->connection != NULL)
+        MHD_resume_connection(req->connection);
+    else
+        request_free(req);
 }
 
 enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
@@ -161,8 +177,6 @@ enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, c
         *ctx = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
         return *ctx != NULL ? MHD_YES : MHD_NO;
     }
-    if (atomic_load(&req->phase) == PHASE_FINISHED)
-        return answer_send(req);
     if (!intake_done(&req->in)) {
         log_error("http.intake", "text=libmicrohttpd does not read its sockets through recv()");
         return MHD_NO;
@@ -173,11 +187,13 @@ enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, c
         MHD_resume_connection(connection);
         return MHD_YES;
     }
-    request_set_id(req);
-    /* in_handler is up before the state is looked at, and down after the request is counted as waiting: see server_stop. */
-    struct loop *loop = req->loop; /* req may be gone once it waits */
-    atomic_store(&loop->in_handler, 1);
-    bool later = handle(req) == REPLY_LATER && !wait_for_reply(req);
-    atomic_store(&loop->in_handler, 0);
-    return later ? MHD_YES : answer_send(req);
+    if (req->handled == HANDLED_NOT)
+        dispatch_handle(req);
+    if (req->handled == HANDLED_LATER && atomic_load(&req->phase) != PHASE_FINISHED) {
+        MHD_suspend_connection(connection);
+        begin_waiting(req, false);
+        return MHD_YES;
+    }
+    atomic_store(&req->loop->in_handler, 0);
+    return answer_send(req);
 }

@@ -3,7 +3,8 @@
  * One struct request serves a connection for its whole life, one request after another, so that a request allocates nothing. Who owns it:
  *   reading, in a handler, sending: the connection's loop thread;
  *   between REPLY_LATER and reply_finish: whoever finishes the reply (only phase and the fields of struct waiting are shared).
- * The walk of a request: receive.c reads it whole -> libmicrohttpd calls dispatch.c -> handler -> answer.c sends the reply. */
+ * The walk of a request: receive.c reads it whole -> libmicrohttpd calls dispatch.c -> handler -> answer.c sends the reply.
+ * The short cut: receive.c reads it whole -> express.c calls the handler and sends the reply, when both are quick. */
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
 
@@ -35,6 +36,9 @@ struct reply {
     size_t nfields, field_bytes;
 };
 
+/* What became of the request's handler. LATER: it said REPLY_LATER, but the connection is not suspended yet. */
+enum request_handled { HANDLED_NOT, HANDLED_READY, HANDLED_LATER, HANDLED_WAITS };
+
 /* RUNNING: the handler has not returned, or its answer goes out. WAITING: the connection is suspended. FINISHED: reply_finish was called. */
 enum request_phase { PHASE_RUNNING, PHASE_WAITING, PHASE_FINISHED };
 
@@ -49,12 +53,14 @@ struct request {
     bool more;          /* bytes behind this request are here already, or may be in the socket */
     bool linger;        /* closed gently: the client may still be sending what we do not read */
     bool active;        /* counted in loop->active */
+    int64_t touched_ms; /* express.c */
     /* of the request */
     struct intake in;
     struct str path;    /* as routed */
     struct route_match match;
     const struct route_entry *entry;  /* NULL until routed */
     const char *accepts;
+    enum request_handled handled;
     struct str content_type; /* lower case, set when first asked for */
     char id[REQUEST_ID_MAX + 1];
     size_t id_n;
@@ -73,6 +79,8 @@ struct loop {
     char *scratch;          /* where requests are read before it is known how long they are */
     unsigned char random[4096];
     size_t nrandom;         /* bytes of random that are unused, at its end */
+    char date[40];          /* the Date field of the second date_s */
+    int64_t date_s;
     _Atomic long active;    /* requests whose head has come and whose reply was not sent */
     _Atomic int in_handler; /* server_stop: see there */
 };
@@ -96,7 +104,7 @@ struct server {
 /* request.c */
 struct request *request_new(struct loop *loop, struct MHD_Connection *connection, int fd);
 void request_free(struct request *req);
-void request_reset(struct request *req); /* between two requests */
+void request_reset(struct request *req); /* between two requests: it is not counted as active any more */
 void request_set_id(struct request *req);
 
 /* reply.c */
@@ -107,8 +115,17 @@ int receive_attach(struct loop *loop, struct request *req);
 void receive_detach(struct request *req);
 /* What libmicrohttpd gets when it reads the connection: 0, -1 and errno as recv(2), else how many bytes were put. */
 ssize_t receive_from(struct request *req, char *to, size_t n);
+void receive_touch(struct request *req); /* the connection's timeout starts anew */
 
-/* dispatch.c: the handler of libmicrohttpd, and what its reply is resumed with. */
+/* express.c: handles the request that has come whole (nothing is behind it) and, if the reply is there and small, sends it. 1: sent, 0: libmicrohttpd
+ * has to go on with it, -1: the connection is over. */
+int express_try(struct request *req);
+
+/* dispatch.c: calls the handler. */
+void dispatch_handle(struct request *req);
+/* The connection is gone before it could be suspended, and the handler has said REPLY_LATER: req is freed when its reply is finished. */
+void dispatch_abandon(struct request *req);
+/* The handler of libmicrohttpd, and what its reply is resumed with. */
 enum MHD_Result dispatch_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
                                  const char *upload, size_t *nupload, void **ctx);
 void dispatch_resume(struct waiting *x);

@@ -22,6 +22,8 @@ struct list {
 struct lingering {
     int fd;
     int64_t until_ms;
+    char *rest; /* still to be sent: rest[at..n); NULL: the sending half is shut */
+    size_t at, n;
 };
 
 struct lookout {
@@ -79,15 +81,16 @@ static void wake_if_asleep(struct lookout *w)
     w->asleep = false;
 }
 
-void lookout_begin(struct lookout *w, struct waiting *x)
+void lookout_begin(struct lookout *w, struct waiting *x, bool gone)
 {
     x->since_ms = clock_mono_ms();
     x->slot = -1;
     x->telling = x->ended = false;
     atomic_fetch_add(&w->count, 1);
     pthread_mutex_lock(&w->lock);
-    list_add(w->hurry ? &w->gone : &w->quiet, x);
-    if (w->hurry)
+    gone = gone || w->hurry;
+    list_add(gone ? &w->gone : &w->quiet, x);
+    if (gone)
         wake(w);
     else
         wake_if_asleep(w);
@@ -136,17 +139,24 @@ void lookout_hurry_all(struct lookout *w)
     wake(w);
 }
 
-void lookout_take_socket(struct lookout *w, int fd)
+void lookout_take_socket(struct lookout *w, int fd, struct str rest)
 {
+    struct lingering l = {.fd = fd, .until_ms = clock_mono_ms() + LINGER_MS, .n = rest.n};
+    if (rest.n != 0)
+        l.rest = str_dup(rest);
+    else
+        shutdown(fd, SHUT_WR);
     pthread_mutex_lock(&w->lock);
-    bool room = w->nlingering < LINGERING_MAX && !w->ending;
+    bool room = w->nlingering < LINGERING_MAX && !w->ending && (rest.n == 0 || l.rest != NULL);
     if (room) {
-        w->lingering[w->nlingering++] = (struct lingering){fd, clock_mono_ms() + LINGER_MS};
+        w->lingering[w->nlingering++] = l;
         wake(w);
     }
     pthread_mutex_unlock(&w->lock);
-    if (!room)
+    if (!room) {
         close(fd);
+        free(l.rest);
+    }
 }
 
 /* Lock held; it is let go while on_gone runs. */
@@ -185,7 +195,7 @@ static size_t gather(struct lookout *w, int64_t now_ms)
     }
     w->fds[n++] = (struct pollfd){.fd = w->wake_fd, .events = POLLIN};
     for (size_t i = 0; i < w->nlingering; i++)
-        w->fds[n++] = (struct pollfd){.fd = w->lingering[i].fd, .events = POLLIN};
+        w->fds[n++] = (struct pollfd){.fd = w->lingering[i].fd, .events = w->lingering[i].rest != NULL ? POLLOUT : POLLIN};
     for (struct waiting *x = w->quiet.head.next; x != &w->quiet.head; x = x->next) {
         bool old = now_ms - x->since_ms >= AGE_MS && n < w->cap;
         x->slot = old ? (int)n : -1;
@@ -207,7 +217,24 @@ static void sort_out_gone(struct lookout *w)
     }
 }
 
-static bool drained(int fd)
+/* True: it cannot be sent any more. */
+static bool send_rest(struct lingering *l, int64_t now_ms)
+{
+    ssize_t n = send(l->fd, l->rest + l->at, l->n - l->at, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0)
+        return errno != EAGAIN && errno != EINTR;
+    l->at += (size_t)n;
+    l->until_ms = now_ms + LINGER_MS;
+    if (l->at == l->n) {
+        free(l->rest);
+        l->rest = NULL;
+        shutdown(l->fd, SHUT_WR);
+    }
+    return false;
+}
+
+/* True: the client has closed. */
+static bool drain(int fd)
 {
     char drop[4096];
     for (int i = 0; i < 256; i++) {
@@ -219,12 +246,14 @@ static bool drained(int fd)
 }
 
 /* Lock held. */
-static void drain_lingering(struct lookout *w, int64_t now_ms)
+static void go_on_lingering(struct lookout *w, int64_t now_ms)
 {
     for (size_t i = 0; i < w->nlingering;) {
         struct lingering *l = &w->lingering[i];
-        if (w->ending || now_ms >= l->until_ms || drained(l->fd)) {
+        bool over = l->rest != NULL ? send_rest(l, now_ms) : drain(l->fd);
+        if (w->ending || now_ms >= l->until_ms || over) {
             close(l->fd);
+            free(l->rest);
             *l = w->lingering[--w->nlingering];
         } else {
             i++;
@@ -250,9 +279,9 @@ static void *run(void *arg)
         if (ready > 0)
             sort_out_gone(w);
         tell_gone(w);
-        drain_lingering(w, clock_mono_ms());
+        go_on_lingering(w, clock_mono_ms());
     }
-    drain_lingering(w, 0);
+    go_on_lingering(w, 0);
     pthread_mutex_unlock(&w->lock);
     return NULL;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 struct lookout;
 
@@ -27,15 +28,16 @@ struct waiting {
 
 /* resume(x) is called once for each x, by whoever of lookout_end and the lookout's thread is last to use it. */
 struct lookout *lookout_new(void (*resume)(struct waiting *x), struct err *err);
-void lookout_begin(struct lookout *w, struct waiting *x);
+/* gone: the client has left already. */
+void lookout_begin(struct lookout *w, struct waiting *x, bool gone);
 void lookout_end(struct lookout *w, struct waiting *x);
 /* How many began and were not yet resumed. When it falls to 0 nothing of them is used any more. */
 long lookout_count(struct lookout *w);
 /* From now on every waiting request is told at once that its client is gone. */
 void lookout_hurry_all(struct lookout *w);
-/* Takes over fd, whose sending half is shut: reads and drops what still comes, so that the client can read the answer before the connection is
- * reset, and closes it after two seconds at most. */
-void lookout_take_socket(struct lookout *w, int fd);
+/* Takes over fd: sends rest (copied; may be empty), shuts the sending half, and then reads and drops what still comes, so that the client can read
+ * the answer before the connection is reset. Closes it when the client has closed, or when nothing of this went on for two seconds. */
+void lookout_take_socket(struct lookout *w, int fd, struct str rest);
 void lookout_free(struct lookout *w); /* NULL is fine. [blocks] until its thread has ended */
 
 #endif

@@ -75,15 +75,19 @@ static struct str head_for(const struct request *req)
     return heads[str_is(h->method, "HEAD")][req->in.begun && h->minor == 0][refused || h->close];
 }
 
+void receive_touch(struct request *req)
+{
+    MHD_set_connection_option(req->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+    MHD_set_connection_option(req->connection, MHD_CONNECTION_OPTION_TIMEOUT, req->loop->server->idle_s);
+}
+
 /* Once a timeout's worth of body has come, the timeout starts anew. */
 static void tell_progress(struct request *req)
 {
-    unsigned idle_s = req->loop->server->idle_s;
-    if (req->in.body.n - req->beat_at < (size_t)idle_s * BEAT_BYTES_PER_S)
+    if (req->in.body.n - req->beat_at < (size_t)req->loop->server->idle_s * BEAT_BYTES_PER_S)
         return;
     req->beat_at = req->in.body.n;
-    MHD_set_connection_option(req->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
-    MHD_set_connection_option(req->connection, MHD_CONNECTION_OPTION_TIMEOUT, idle_s);
+    receive_touch(req);
 }
 
 static void head_has_come(struct request *req)
@@ -190,6 +194,10 @@ ssize_t receive_from(struct request *req, char *to, size_t n)
         if (rc < 0 && !intake_done(&req->in))
             tell_progress(req);
         return rc;
+    }
+    if (!full && req->held.n == 0 && (rc = express_try(req)) != 0) {
+        errno = EAGAIN; /* sent: the socket is empty */
+        return rc < 0 ? 0 : -1;
     }
     req->told = true;
     req->more = full || req->held.n != 0;

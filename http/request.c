@@ -32,10 +32,14 @@ void request_free(struct request *req)
 
 void request_reset(struct request *req)
 {
+    if (req->active)
+        atomic_fetch_sub_explicit(&req->loop->active, 1, memory_order_relaxed);
+    req->active = false;
     reply_reset(&req->reply);
     intake_next(&req->in);
     req->beat_at = 0;
     req->told = req->more = false;
+    req->handled = HANDLED_NOT;
     req->entry = NULL;
     req->match.place = NULL;
     req->content_type = STR_NULL;

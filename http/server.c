@@ -91,20 +91,12 @@ static int start_listening(struct server *s, struct err *err)
 
 /* ---- connections ------------------------------------------------------------------------------------------------- */
 
-static void reply_done(struct request *req)
-{
-    if (req->active)
-        atomic_fetch_sub_explicit(&req->loop->active, 1, memory_order_relaxed);
-    req->active = false;
-}
-
 static void on_completed(void *cls, struct MHD_Connection *connection, void **ctx, enum MHD_RequestTerminationCode code)
 {
     struct request *req = *ctx;
     *ctx = NULL;
     if (req == NULL)
         return;
-    reply_done(req);
     request_reset(req);
 }
 
@@ -113,10 +105,8 @@ static void close_gently(struct request *req)
 {
     struct server *s = req->loop->server;
     int fd = req->linger && atomic_load(&s->state) != SERVER_CLOSES ? fcntl(req->fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (fd < 0)
-        return;
-    shutdown(fd, SHUT_WR);
-    lookout_take_socket(s->lookout, fd);
+    if (fd >= 0)
+        lookout_take_socket(s->lookout, fd, STR_NULL);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_ctx, enum MHD_ConnectionNotificationCode code)
@@ -136,9 +126,13 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
     } else if (req != NULL) {
         close_gently(req);
         receive_detach(req);
-        reply_done(req);
-        request_free(req);
         *socket_ctx = NULL;
+        if (req->handled == HANDLED_LATER) {
+            dispatch_abandon(req);
+            return;
+        }
+        request_reset(req);
+        request_free(req);
     }
 }
 
@@ -151,6 +145,9 @@ static void on_log(void *cls, const char *format, va_list args)
     log_debug("http.library", "text=%s", text);
 }
 
+/* TURBO: a new connection is read at once, and closing leaves the sending half to us (express.c may have given it to the lookout). */
+enum { LOOP_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO };
+
 static int start_loop(struct loop *loop, struct err *err)
 {
     struct server *s = loop->server;
@@ -159,7 +156,7 @@ static int start_loop(struct loop *loop, struct err *err)
         return err_set(err, ERR_IO, "cannot listen: %s", strerror(errno));
     unsigned connections = (unsigned)((s->options.max_connections + s->options.threads - 1) / s->options.threads);
     loop->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, dispatch_request, loop,
+        LOOP_FLAGS, 0, NULL, NULL, dispatch_request, loop,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, loop, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_TIMEOUT, s->idle_s,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_NOTIFY_COMPLETED, on_completed, loop, MHD_OPTION_END);

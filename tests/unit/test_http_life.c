@@ -77,6 +77,16 @@ static int get_quick(void *arg, struct request *req, struct reply *reply, struct
     return 0;
 }
 
+enum { PAGE_BYTES = 7000 };
+static int get_page(void *arg, struct request *req, struct reply *reply, struct err *err)
+{
+    char *p = buf_reserve(reply_body(reply), PAGE_BYTES);
+    for (int i = 0; i < PAGE_BYTES; i++)
+        p[i] = (char)('a' + i % 26);
+    reply_body(reply)->n = PAGE_BYTES;
+    return 0;
+}
+
 /* on_gone itself finishes the reply. */
 static void finish_in_on_gone(void *ctx)
 {
@@ -93,6 +103,7 @@ static int get_self(void *arg, struct request *req, struct reply *reply, struct 
 static const struct media_type types[] = {{"application/json", 1000}, {NULL, 0}};
 static const struct media media = {.produces = types};
 static const struct route routes[] = {{"GET", "/held", get_held, &media}, {"GET", "/self", get_self, &media}, {"GET", "/quick", get_quick, &media},
+                                      {"GET", "/page", get_page, &media},
                                       {"POST", "/quick", get_quick, &media}};
 static const struct service service = {"life", routes, sizeof routes / sizeof *routes, &media, NULL, NULL, NULL};
 
@@ -404,6 +415,59 @@ static void bodies_have_a_budget_together(void **state)
     server_stop(s, 0);
 }
 
+/* A client that asks and asks, one request at a time, and reads nothing: what it finds when it reads at last is whole replies. */
+static void replies_stay_whole_when_nobody_reads(void **state)
+{
+    enum { ASKED = 1500 };
+    struct server *s = start((struct server_options){.threads = 1});
+    struct client c;
+    client_open(&c, server_port(s));
+    for (int i = 0; i < ASKED; i++) {
+        client_send(&c, STR(GET("/page")));
+        if (i % 8 == 0)
+            clock_sleep_ms(1);
+    }
+    clock_sleep_ms(300);
+    int got = 0;
+    for (; got < ASKED; got++) {
+        struct answer a = client_read(&c, false, 5000);
+        if (a.status == 0)
+            break;
+        assert_int_equal(a.status, 200);
+        assert_false(a.cut);
+        assert_int_equal(a.body.n, PAGE_BYTES);
+        assert_memory_equal(a.body.p + PAGE_BYTES - 26 - PAGE_BYTES % 26, "abcdefghijklmnopqrstuvwxyz", 26);
+    }
+    assert_true(got > 100);
+    assert_int_equal(c.in.n, 0);
+    if (got < ASKED)
+        assert_true(client_ended(&c, 100));
+    client_close(&c);
+    server_stop(s, 0);
+}
+
+/* Urgent data makes libmicrohttpd drop a connection in the middle of reading: also one whose handler has just said REPLY_LATER. */
+static void survives_connections_that_break_while_read(void **state)
+{
+    struct server *s = start((struct server_options){.threads = 1});
+    for (int i = 0; i < 200; i++) {
+        struct client c;
+        client_open(&c, server_port(s));
+        if (i % 3 == 0)
+            clock_sleep_ms(1);
+        client_send(&c, i % 4 == 3 ? STR(GET("/quick")) : STR(GET("/held")));
+        send(c.fd, "!", 1, MSG_OOB | MSG_NOSIGNAL);
+        if (i % 2 == 0)
+            client_close(&c);
+        else
+            client_read(&c, false, 2);
+        client_close(&c);
+    }
+    wait_for(&waiting, 0);
+    assert_int_equal(client_ask(server_port(s), GET("/quick")).status, 200);
+    server_stop(s, 0);
+}
+
 static void listens_on_ipv6(void **state)
 {
     struct err err = {0};
@@ -445,6 +509,8 @@ int main(void)
         cmocka_unit_test(slow_bodies_may_take_longer_than_silence),
         cmocka_unit_test(more_connections_wait),
         cmocka_unit_test(bodies_have_a_budget_together),
+        cmocka_unit_test(replies_stay_whole_when_nobody_reads),
+        cmocka_unit_test(survives_connections_that_break_while_read),
         cmocka_unit_test(listens_on_ipv6),
         cmocka_unit_test(routes_that_are_wrong_are_errors),
     };
