@@ -1,4 +1,5 @@
 /* base/json_write.c - JSON text onto the end of a buf. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,7 +118,7 @@ static int shortest_digits(double v, char digits[20], int *exponent)
     char text[40];
     if (v >= 1e-5 && v < 1e15)
         return middle_digits(v, digits, exponent);
-    for (int precision = 14;; precision++) {
+    for (int precision = v < DBL_MIN ? 1 : 14;; precision++) { /* (what is denormal has fewer; two at least, as Java: 4.9E-324) */
         snprintf(text, sizeof text, "%.*e", precision, v);
         int n = 0;
         const char *p = text;

@@ -151,16 +151,13 @@ static void doubles(void **state)
 {
     static const struct { double v; const char *text; } cases[] = {
         {0, "0.0"}, {-0.0, "-0.0"}, {1, "1.0"}, {-1.5, "-1.5"}, {0.1, "0.1"}, {0.001, "0.001"}, {0.0001, "1.0E-4"}, {9999999, "9999999.0"}, {1e7, "1.0E7"},
-        {123456789.5, "1.234567895E8"}, {0.1f, "0.10000000149011612"}, {1e21, "1.0E21"}, {5e-324, "4.9E-324"}, {1.7976931348623157e308, "1.7976931348623157E308"},
+        {123456789.5, "1.234567895E8"}, {0.1f, "0.10000000149011612"}, {1e21, "1.0E21"}, {5e-324, "4.9E-324"}, {1e-320, "1.0E-320"}, {1.7976931348623157e308, "1.7976931348623157E308"},
         {1.0 / 3, "0.3333333333333333"}, {100.25, "100.25"}, {0.012345, "0.012345"}, {2e-3, "0.002"}, {9007199254740993.0, "9.007199254740992E15"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct buf out = {0};
         json_put_double(&out, cases[i].v);
-        if (i == 12) /* 5e-324: Java prints 4.9E-324, the shortest is 5e-324; both read back */
-            assert_true(json_number_double(buf_str(&out)) == 5e-324);
-        else
-            assert_string_equal(buf_cstr(&out), cases[i].text);
+        assert_string_equal(buf_cstr(&out), cases[i].text);
         buf_clear(&out);
     }
     struct buf out = {0};
