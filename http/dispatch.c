@@ -53,7 +53,7 @@ static bool negotiate(struct request *req, const struct media *media)
     struct str accept = accept_of(req);
     const char *type = negotiate_accept(accept, media->produces);
     if (checks_content_type(req, media) && !negotiate_content_type(head_value(&req->in.head, STR("Content-Type")), media->consumes)) {
-        req->accepts = media->unsupported_type != NULL ? media->unsupported_type : type != NULL ? type : media->produces[0].name;
+        req->accepts = media->unsupported != NULL ? negotiate_named(accept, media->unsupported) : type != NULL ? type : media->produces[0].name;
         refuse(req, 415, "HTTP 415 Unsupported Media Type");
         return false;
     }

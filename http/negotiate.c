@@ -94,6 +94,17 @@ const char *negotiate_accept(struct str accept, const struct media_type *produce
     return chosen;
 }
 
+const char *negotiate_named(struct str accept, const char *const *types)
+{
+    while (accept.n != 0) {
+        struct str type = negotiate_plain_type(next_item(&accept));
+        for (const char *const *t = types; *t != NULL; t++)
+            if (str_eq_nocase(type, str_of(*t)))
+                return *t;
+    }
+    return types[0];
+}
+
 struct str negotiate_plain_type(struct str content_type)
 {
     bool found;

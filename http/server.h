@@ -26,7 +26,7 @@ struct media {
     const struct media_type *produces; /* ends with {NULL} */
     const char *const *consumes;       /* ends with NULL; NULL: anything. No Content-Type, or a wildcard one, is always taken. */
     bool consumes_on_get;              /* check Content-Type on GET and DELETE too, where one is present */
-    const char *unsupported_type;      /* Content-Type of the 415 answer; NULL: the negotiated one */
+    const char *const *unsupported;    /* Content-Type of the 415 answer: the first that Accept names word for word, else [0]; NULL: the negotiated one */
 };
 
 /* {name} in path takes one whole segment, percent-decoded after splitting, so %2F stays inside it.  A trailing slash does not matter.

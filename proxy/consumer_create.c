@@ -15,8 +15,8 @@ static const struct media_type records_out[] = {{MEDIA_BINARY, 1000},    {MEDIA_
                                                 {MEDIA_JSONSCHEMA, 100}, {MEDIA_PROTOBUF, 100}, {NULL, 0}};
 static const char *const call_in[] = {MEDIA_V2, MEDIA_BINARY, MEDIA_JSON, MEDIA_AVRO, MEDIA_JSONSCHEMA, MEDIA_PROTOBUF, NULL};
 
-const struct media media_consumer = {.produces = call_out, .consumes = call_in, .consumes_on_get = true, .unsupported_type = MEDIA_V3};
-const struct media media_records = {.produces = records_out, .consumes = call_in, .consumes_on_get = true, .unsupported_type = MEDIA_V3};
+const struct media media_consumer = {.produces = call_out, .consumes = call_in, .consumes_on_get = true, .unsupported = media_unsupported};
+const struct media media_records = {.produces = records_out, .consumes = call_in, .consumes_on_get = true, .unsupported = media_unsupported};
 
 /* ---- what the body says */
 

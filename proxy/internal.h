@@ -54,6 +54,7 @@ extern const struct media media_brokers; /* v2, any Content-Type */
 extern const struct media media_produce; /* embedded in, v2 out */
 extern const struct media media_v3;
 extern const struct media media_health;
+extern const char *const media_unsupported[]; /* types of the 415 answer of v2 routes */
 
 /* How keys and values stand in JSON. */
 enum embedded { EMBEDDED_BINARY, EMBEDDED_JSON, EMBEDDED_AVRO };

@@ -8,9 +8,11 @@ static const char *const v2_in[] = {MEDIA_V2, NULL};
 static const char *const embedded_in[] = {MEDIA_BINARY, MEDIA_JSON, MEDIA_AVRO, NULL};
 static const char *const v3_in[] = {MEDIA_V3, NULL};
 
-const struct media media_v2 = {.produces = v2_out, .consumes = v2_in, .consumes_on_get = true, .unsupported_type = MEDIA_V3};
+const char *const media_unsupported[] = {MEDIA_V3, MEDIA_V2, NULL};
+
+const struct media media_v2 = {.produces = v2_out, .consumes = v2_in, .consumes_on_get = true, .unsupported = media_unsupported};
 const struct media media_brokers = {.produces = v2_out};
-const struct media media_produce = {.produces = v2_out, .consumes = embedded_in, .unsupported_type = MEDIA_V3};
+const struct media media_produce = {.produces = v2_out, .consumes = embedded_in, .unsupported = media_unsupported};
 const struct media media_v3 = {.produces = v3_out, .consumes = v3_in};
 const struct media media_health = {.produces = health_out};
 

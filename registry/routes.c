@@ -12,7 +12,8 @@ static const struct media_type produces[] = {{"application/vnd.schemaregistry.v1
                                              {NULL, 0}};
 static const char *const consumes[] = {"application/vnd.schemaregistry.v1+json", "application/vnd.schemaregistry+json", "application/json",
                                        "application/octet-stream", NULL};
-const struct media registry_media = {.produces = produces, .consumes = consumes, .unsupported_type = "application/vnd.schemaregistry.v1+json"};
+static const char *const unsupported[] = {"application/vnd.schemaregistry.v1+json", NULL};
+const struct media registry_media = {.produces = produces, .consumes = consumes, .unsupported = unsupported};
 #define M &registry_media
 
 const struct route registry_routes[] = {

@@ -201,7 +201,8 @@ static const struct media_type types_out[] = {{"application/vnd.x.v1+json", 1000
 static const char *const types_in[] = {"application/vnd.x.v1+json", "application/json", "application/octet-stream", NULL};
 static const struct media plain = {.produces = plain_out};
 static const struct media typed = {.produces = types_out, .consumes = types_in};
-static const struct media strict = {.produces = types_out, .consumes = types_in, .consumes_on_get = true, .unsupported_type = "application/x-unsupported"};
+static const char *const unsupported[] = {"application/x-unsupported", "application/json", NULL};
+static const struct media strict = {.produces = types_out, .consumes = types_in, .consumes_on_get = true, .unsupported = unsupported};
 
 static const struct route routes[] = {
     {"GET", "/", get_literal, &plain},
@@ -411,6 +412,7 @@ static void takes_the_types_a_route_consumes(void **state)
         {"POST", "/echo/x", "Content-Type: text/html\r\nAccept: application/json\r\n", 415, "application/json"},
         {"DELETE", "/echo/x", "Content-Type: text/html\r\n", 200, NULL},
         {"GET", "/typed/x", "Content-Type: text/html\r\n", 200, NULL},
+        {"GET", "/strict/x", "Content-Type: text/html\r\nAccept: text/plain, application/json;q=0.1\r\n", 415, "application/json"},
         {"GET", "/strict/x", "Content-Type: text/html\r\n", 415, "application/x-unsupported"},
         {"GET", "/strict/x", "Content-Type: application/json\r\n", 200, NULL},
         {"GET", "/strict/x", "", 200, NULL},
