@@ -102,6 +102,14 @@ static int encode_value(struct produce_body *b, bool is_key, struct json_reader 
     return 0;
 }
 
+static int read_value(struct produce_body *b, bool is_key, struct json_reader *r, size_t index, bool encode, struct str *out, struct err *err)
+{
+    enum json_token tok = json_next(r);
+    if (tok == JSON_ERROR)
+        return -1; /* the reader knows why */
+    return encode ? encode_value(b, is_key, r, tok, index, out, err) : json_skip(r, tok, NULL);
+}
+
 /* ---- records ------------------------------------------------------------------------------------------------------- */
 
 static int read_partition(struct produce_body *b, struct json_reader *r, size_t index, int32_t *partition, struct err *err)
@@ -122,7 +130,8 @@ static int read_partition(struct produce_body *b, struct json_reader *r, size_t 
     return 0;
 }
 
-static int read_record(struct produce_body *b, struct json_reader *r, enum json_token tok, struct record *out, struct err *err)
+/* encode false: checked only. */
+static int read_record(struct produce_body *b, struct json_reader *r, enum json_token tok, bool encode, struct record *out, struct err *err)
 {
     const size_t index = b->n;
     bool has_key = false, has_value = false;
@@ -137,13 +146,11 @@ static int read_record(struct produce_body *b, struct json_reader *r, enum json_
     while ((tok = json_next(r)) == JSON_KEY) {
         if (json_string_is(r, STR("value"))) {
             has_value = true;
-            tok = json_next(r);
-            if (tok == JSON_ERROR || encode_value(b, false, r, tok, index, &out->value, err) < 0)
+            if (read_value(b, false, r, index, encode, &out->value, err) < 0)
                 break;
         } else if (json_string_is(r, STR("key"))) {
             has_key = true;
-            tok = json_next(r);
-            if (tok == JSON_ERROR || encode_value(b, true, r, tok, index, &out->key, err) < 0)
+            if (read_value(b, true, r, index, encode, &out->key, err) < 0)
                 break;
         } else if (json_string_is(r, STR("partition"))) {
             if (read_partition(b, r, index, &out->partition, err) < 0)
@@ -156,6 +163,8 @@ static int read_record(struct produce_body *b, struct json_reader *r, enum json_
         return syntax(r, err);
     if (tok != JSON_OBJECT_END)
         return -1; /* err is set */
+    if (!encode)
+        return 0;
     if ((!has_key && encode_value(b, true, r, JSON_NULL, index, &out->key, err) < 0) ||
         (!has_value && encode_value(b, false, r, JSON_NULL, index, &out->value, err) < 0))
         return -1;
@@ -173,10 +182,11 @@ static int grow(struct produce_body *b, struct err *err)
     return 0;
 }
 
-/* r stands behind the [ of records. */
-static int read_records(struct produce_body *b, struct json_reader *r, struct err *err)
+/* r stands behind the [ of records. encode false: they are checked only, and none is kept. */
+static int read_records(struct produce_body *b, struct json_reader *r, bool encode, struct err *err)
 {
     enum json_token tok;
+    struct record checked;
     b->n = 0;
     buf_reset(&b->bytes);
     while ((tok = json_next(r)) != JSON_ARRAY_END) {
@@ -184,14 +194,17 @@ static int read_records(struct produce_body *b, struct json_reader *r, struct er
             return syntax(r, err);
         if (b->n >= b->max_records)
             return err_set(err, PROXY_RECORD_TOO_LARGE, "more than %zu records in one request (produce.request.max.records)", b->max_records);
-        if ((b->n == b->cap && grow(b, err) < 0) || read_record(b, r, tok, &b->records[b->n], err) < 0)
+        if (encode && b->n == b->cap && grow(b, err) < 0)
+            return -1;
+        if (read_record(b, r, tok, encode, encode ? &b->records[b->n] : &checked, err) < 0)
             return -1;
         b->n++;
     }
     return b->bytes.failed ? err_nomem(err) : 0;
 }
 
-/* Records as they are met in the body: encoded now if what they need is known, else only passed over. */
+/* Records as they are met in the body: encoded now if what they need is known, else only checked. What is wrong with the body is told before what is
+ * wrong with its data and its schemas, and before the registry is asked for anything (proxy-api.md 1.4). */
 static int meet_records(struct produce_body *b, struct json_reader *r, enum json_token tok, struct err *err)
 {
     b->raw = STR_NULL;
@@ -200,24 +213,20 @@ static int meet_records(struct produce_body *b, struct json_reader *r, enum json
         return 0;
     if (tok != JSON_ARRAY)
         return wrong_type(err, "list of records", tok, "records");
-    bool named = b->value.has_id || b->value.text.p != NULL || b->key.has_id || b->key.text.p != NULL;
-    int found = b->format != EMBEDDED_AVRO ? 1 : named && b->find != NULL ? b->find(b->find_arg, b, err) : 0;
-    if (found < 0)
-        return -1;
-    if (found == 0)
-        return json_skip(r, tok, &b->raw) < 0 ? syntax(r, err) : 0;
-
-    const char *begin = r->start + json_offset(r);
-    const int outside = r->depth - 1;
     struct err why = {0};
-    if (read_records(b, r, &why) == 0) {
+    bool named = b->value.has_id || b->value.text.p != NULL || b->key.has_id || b->key.text.p != NULL;
+    int found = b->format != EMBEDDED_AVRO ? 1 : named && b->find != NULL ? b->find(b->find_arg, b, &why) : 0;
+    const char *begin = r->start + json_offset(r);
+    const struct json_reader here = *r;
+    if (found == 1 && read_records(b, r, true, &why) == 0) {
         b->encoded = true;
-    } else if (b->format == EMBEDDED_AVRO && (why.code == PROXY_KEY_SCHEMA_MISSING || why.code == PROXY_VALUE_SCHEMA_MISSING)) {
-        while (r->depth > outside) /* the other schema may follow */
-            if (json_next(r) == JSON_ERROR)
-                return syntax(r, err);
     } else {
-        return err_set(err, why.code, "%s", why.text);
+        *r = here;
+        if (read_records(b, r, false, err) < 0)
+            return -1;
+        bool may_follow = b->format == EMBEDDED_AVRO && (why.code == PROXY_KEY_SCHEMA_MISSING || why.code == PROXY_VALUE_SCHEMA_MISSING);
+        if (why.code != 0 && !may_follow)
+            return err_set(err, why.code, "%s", why.text);
     }
     b->raw = str_n(begin, (size_t)(r->start + json_offset(r) + 1 - begin)); /* json_offset: of the closing bracket */
     return 0;
@@ -339,7 +348,7 @@ int produce_body_encode(struct produce_body *b, struct err *err)
     struct json_reader r;
     json_reader_init(&r, b->raw, 0);
     json_next(&r); /* the [ */
-    if (read_records(b, &r, err) < 0)
+    if (read_records(b, &r, true, err) < 0)
         return -1;
     b->encoded = true;
     return 0;

@@ -1,7 +1,7 @@
 /* proxy/produce_body.h - the body of a v2 produce request, read in one pass into records that storage can take (proxy-api.md 1.4, 0.4, 3.7).
  *
  * Every key and value is encoded straight into one buffer for the request; while it grows, records hold offsets into it, and produce_body_seal turns
- * them into pointers.  Members may come in any order: records that come before their schemas, or whose schemas are not at hand, are only checked for grammar
+ * them into pointers.  Members may come in any order: records that come before their schemas, or whose schemas are not at hand, are only checked
  * and encoded afterwards by produce_body_encode.  Errors carry the API's codes.  One thread at a time. */
 #ifndef PROXY_PRODUCE_BODY_H
 #define PROXY_PRODUCE_BODY_H
