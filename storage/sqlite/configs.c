@@ -27,13 +27,16 @@ enum place {
     MIN_CLEANABLE_DIRTY_RATIO,
     MIN_COMPACTION_LAG_MS,
     MIN_INSYNC_REPLICAS,
+    PREALLOCATE,
     RETENTION_BYTES,
     RETENTION_MS,
     SEGMENT_BYTES,
     SEGMENT_INDEX_BYTES,
-    SEGMENT_MS
+    SEGMENT_JITTER_MS,
+    SEGMENT_MS,
+    UNCLEAN_LEADER_ELECTION
 };
-_Static_assert(SEGMENT_MS + 1 == CONFIGS_COUNT, "every place is counted");
+_Static_assert(UNCLEAN_LEADER_ELECTION + 1 == CONFIGS_COUNT, "every place is counted");
 
 static const struct key {
     const char *name;
@@ -59,11 +62,14 @@ static const struct key {
     [MIN_CLEANABLE_DIRTY_RATIO] = {"min.cleanable.dirty.ratio", DOUBLE, "0.5", NULL, 0, 1},
     [MIN_COMPACTION_LAG_MS] = {"min.compaction.lag.ms", LONG, "0", NULL, 0, INT64_MAX},
     [MIN_INSYNC_REPLICAS] = {"min.insync.replicas", INT, "1", NULL, 1, INT32_MAX},
+    [PREALLOCATE] = {"preallocate", BOOL, "false", NULL, 0, 0},
     [RETENTION_BYTES] = {"retention.bytes", LONG, "-1", NULL, INT64_MIN, INT64_MAX},
     [RETENTION_MS] = {"retention.ms", LONG, "604800000", NULL, -1, INT64_MAX},
     [SEGMENT_BYTES] = {"segment.bytes", INT, "1073741824", NULL, 14, INT32_MAX},
     [SEGMENT_INDEX_BYTES] = {"segment.index.bytes", INT, "10485760", NULL, 4, INT32_MAX},
+    [SEGMENT_JITTER_MS] = {"segment.jitter.ms", LONG, "0", NULL, 0, INT64_MAX},
     [SEGMENT_MS] = {"segment.ms", LONG, "604800000", NULL, 1, INT64_MAX},
+    [UNCLEAN_LEADER_ELECTION] = {"unclean.leader.election.enable", BOOL, "false", NULL, 0, 0},
 };
 
 void configs_clear(struct configs *c)

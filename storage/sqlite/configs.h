@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "storage/storage.h"
 
-enum { CONFIGS_COUNT = 23 };
+enum { CONFIGS_COUNT = 26 };
 
 /* What was set, by place in the table; NULL: the default counts. Strings are the struct's own. */
 struct configs {
