@@ -237,6 +237,7 @@ int kafka_member_assign(struct member *member, const struct tp *tps, size_t n, s
     OWN_BY(member_list_free) rd_kafka_topic_partition_list_t *list = member_list(tps, n, err);
     if (list == NULL)
         return -1;
+    member_list_drop_repeated(list);
     rd_kafka_resp_err_t e = rd_kafka_assign(m->rk, list);
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
         return errors_set(err, m->k->health, e, "assignment in group '%s'", m->group);

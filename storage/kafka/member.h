@@ -41,6 +41,8 @@ struct kafka_member {
 /* A list as librdkafka wants it; NULL with err when a topic's name is illegal or there is no memory. */
 rd_kafka_topic_partition_list_t *member_list(const struct tp *tps, size_t n, struct err *err);
 void member_list_free(rd_kafka_topic_partition_list_t **list);
+/* Of a partition named twice, which librdkafka refuses, the last one counts. */
+void member_list_drop_repeated(rd_kafka_topic_partition_list_t *list);
 /* What is assigned now, or NULL with err. */
 rd_kafka_topic_partition_list_t *member_assigned(struct kafka_member *m, struct err *err);
 

@@ -28,6 +28,20 @@ rd_kafka_topic_partition_list_t *member_list(const struct tp *tps, size_t n, str
     return list;
 }
 
+void member_list_drop_repeated(rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 1; i < list->cnt;) {
+        rd_kafka_topic_partition_t *p = &list->elems[i];
+        rd_kafka_topic_partition_t *first = rd_kafka_topic_partition_list_find(list, p->topic, p->partition);
+        if (first == p) {
+            i++;
+        } else {
+            first->offset = p->offset;
+            rd_kafka_topic_partition_list_del_by_idx(list, i);
+        }
+    }
+}
+
 void member_list_free(rd_kafka_topic_partition_list_t **list)
 {
     if (*list != NULL)
@@ -98,6 +112,7 @@ int kafka_member_seek(struct member *member, const struct tp *tps, size_t n, str
     OWN_BY(member_list_free) rd_kafka_topic_partition_list_t *list = assigned != NULL ? member_list(tps, n, err) : NULL;
     if (list == NULL)
         return -1;
+    member_list_drop_repeated(list);
     for (int i = 0; i < list->cnt; i++)
         if (rd_kafka_topic_partition_list_find(assigned, list->elems[i].topic, list->elems[i].partition) == NULL)
             return err_set(err, STORE_ILLEGAL_STATE, "No current assignment for partition %s-%d", list->elems[i].topic,

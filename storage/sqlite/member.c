@@ -132,18 +132,30 @@ static int subscribe(struct consumer *c, char **topics, size_t n, pcre2_code *pa
     return status;
 }
 
+static bool is_among(struct str topic, char *const *topics, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_is(topic, topics[i]))
+            return true;
+    return false;
+}
+
 int sqlite_member_subscribe(struct member *m, const struct str *topics, size_t n, struct err *err)
 {
     if (n == 0)
         return sqlite_member_unsubscribe(m, err);
     char **copy = calloc(n, sizeof *copy);
+    size_t kept = 0;
     for (size_t i = 0; copy != NULL && i < n; i++) {
-        if ((copy[i] = str_dup(topics[i])) == NULL) {
-            drop_topics(copy, i);
+        if (is_among(topics[i], copy, kept)) /* named twice */
+            continue;
+        if ((copy[kept] = str_dup(topics[i])) == NULL) {
+            drop_topics(copy, kept);
             copy = NULL;
         }
+        kept++;
     }
-    return copy != NULL ? subscribe(consumer_of(m), copy, n, NULL, err) : err_nomem(err);
+    return copy != NULL ? subscribe(consumer_of(m), copy, kept, NULL, err) : err_nomem(err);
 }
 
 int sqlite_member_subscribe_pattern(struct member *m, struct str pattern, struct err *err)
