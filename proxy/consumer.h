@@ -192,6 +192,9 @@ int body_check_names(const struct json *object, const char *const *names, struct
 int body_text(const struct json *v, const char *name, struct str *out, struct err *err);
 /* An integer in [min, max] as Jackson takes it ("12", 1.7 -> 1). *given false for NULL, null and "". 400 for others. */
 int body_int(const struct json *v, const char *name, int64_t min, int64_t max, int64_t *out, bool *given, struct err *err);
+enum { BODY_LIST_MAX = 10000 }; /* entries of one list: an engine may look through them for each of them, and keeps something for each */
+/* 422 when v, an array, is longer than that. */
+int body_check_length(const struct json *v, const char *name, struct err *err);
 enum { TP_OFFSET = 1, TP_TIMESTAMP = 2 }; /* what an entry must have beside topic and partition; then it may have metadata too */
 /* The array v of entries, in the arena: offset holds what (TP_TIMESTAMP: milliseconds). */
 int body_partitions(const struct json *v, const char *name, int what, struct arena *a, struct tp **out, size_t *n, struct err *err);

@@ -197,6 +197,13 @@ static int read_entry(const struct json *v, int what, struct tp *out, struct err
     return 0;
 }
 
+int body_check_length(const struct json *v, const char *name, struct err *err)
+{
+    return v->count <= BODY_LIST_MAX
+               ? 0
+               : err_set(err, PROXY_UNPROCESSABLE, "%s must not have more than %d entries (it has %zu)", name, BODY_LIST_MAX, (size_t)v->count);
+}
+
 int body_partitions(const struct json *v, const char *name, int what, struct arena *a, struct tp **out, size_t *n, struct err *err)
 {
     *n = 0;
@@ -205,6 +212,8 @@ int body_partitions(const struct json *v, const char *name, int what, struct are
         return err_set(err, PROXY_UNPROCESSABLE, "%s must not be null (was null)", name);
     if (v->type != JSON_T_ARRAY)
         return err_set(err, PROXY_BAD_REQUEST, "Cannot deserialize value of type `array` for %s", name);
+    if (body_check_length(v, name, err) < 0)
+        return -1;
     struct tp *tps = arena_calloc(a, v->count + 1, sizeof *tps);
     if (tps == NULL)
         return err_nomem(err);

@@ -66,6 +66,8 @@ static int read_topics(const struct json *v, struct arena *a, struct list *l, st
         return 0;
     if (v->type != JSON_T_ARRAY)
         return err_set(err, PROXY_BAD_REQUEST, "Cannot deserialize value of type `array` for topics");
+    if (body_check_length(v, "topics", err) < 0)
+        return -1;
     if ((l->topics = arena_calloc(a, v->count + 1, sizeof *l->topics)) == NULL)
         return err_nomem(err);
     for (const struct json *e = v->first; e != NULL; e = e->next, l->ntopics++) {
@@ -239,10 +241,11 @@ int consumers_post_positions(void *arg, struct request *req, struct reply *reply
     const struct json *offsets = json_get(o, "offsets"), *times = json_get(o, "timestamps");
     if (body_check_names(o, names, err) < 0)
         return -1;
-    if (!(offsets == NULL && times != NULL) &&
+    bool timed = times != NULL && times->type != JSON_T_NULL, placed = offsets != NULL && offsets->type != JSON_T_NULL;
+    if ((placed || !timed) &&
         body_partitions(offsets, "offsets", TP_OFFSET, request_arena(req), &l->tps, &l->n, err) < 0)
         return -1;
-    if (times != NULL && times->type != JSON_T_NULL &&
+    if (timed &&
         body_partitions(times, "timestamps", TP_TIMESTAMP, request_arena(req), &l->times, &l->ntimes, err) < 0)
         return -1;
     return consumers_call(consumers_of(arg), req, reply, run_positions, l, err);
@@ -352,7 +355,7 @@ static int run_committed(struct consumer *c, struct call *call, struct err *err)
 
 int consumers_get_offsets(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
-    if (str_trim(request_body(req)).n == 0)
+    if (str_trim(request_body(req)).n == 0 || str_is(str_trim(request_body(req)), "null"))
         return err_set(err, PROXY_PARTITION_NOT_FOUND, PROXY_TEXT_PARTITION_NOT_FOUND);
     const struct list *l = read_partitions(req, "partitions", 0, "committedOffsets.request", err);
     return l == NULL ? -1 : consumers_call(consumers_of(arg), req, reply, run_committed, l, err);
