@@ -12,7 +12,7 @@ struct str request_method(const struct request *req); /* as sent; HEAD stays HEA
 struct str request_path(const struct request *req);   /* raw, as routed: not decoded, without query */
 /* The decoded segment that matched {name}; a name that the route does not have is a bug (assert). */
 struct str request_param(const struct request *req, const char *name);
-/* The decoded value (+ is a space) of the first query parameter of that name; STR_NULL when absent; p != NULL, n 0 when empty. */
+/* The decoded value (+ is a space; well-formed UTF-8) of the first query parameter of that name; STR_NULL when absent; p != NULL, n 0 when empty. */
 struct str request_query(const struct request *req, const char *name);
 /* The i-th of the parameters of that name, STR_NULL past the last. */
 struct str request_query_nth(const struct request *req, const char *name, size_t i);
@@ -29,8 +29,10 @@ struct str request_id(const struct request *req);
 /* http://HOST as the client called us (Host header; the listen address when absent), without a trailing slash. */
 struct str request_base_url(const struct request *req);
 struct arena *request_arena(struct request *req); /* dropped when the reply was sent */
-/* After REPLY_LATER: fn(ctx) is called once, from a server thread, if the client goes away or the server stops before the reply is finished. fn must
- * not block; it is for hurrying, the reply must still be finished. Set it before returning REPLY_LATER. */
+/* After REPLY_LATER: fn(ctx) is called at most once, from a server thread, if the client goes away (or only closes its sending half: it then still
+ * gets the answer) or the server stops before the reply is finished. fn must not block; it is for hurrying, the reply must still be finished,
+ * which fn may do itself. It may still run when reply_finish returns in another thread, so ctx must live as long as the request: take it
+ * from request_arena. No lock of the server is held. Set it before returning REPLY_LATER. */
 void request_on_gone(struct request *req, void (*fn)(void *ctx), void *ctx);
 
 #endif

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -168,11 +170,19 @@ static int start_loop(struct loop *loop, struct err *err)
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
+static int processors(void)
+{
+    cpu_set_t set;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : INT_MAX;
+}
+
 static void set_options(struct server *s, const struct server_options *o)
 {
     s->options = *o;
     if (s->options.threads <= 0)
         s->options.threads = 2;
+    if (s->options.threads > processors())
+        s->options.threads = processors(); /* loops do not wait, so more of them would only stand in each other's way */
     if (s->options.max_body_bytes <= 0)
         s->options.max_body_bytes = 64 << 20;
     if (s->options.max_header_bytes <= 0)

@@ -52,11 +52,12 @@ struct service {
 
 struct server_options {
     const char *listen;        /* HOST:PORT, [V6]:PORT; port 0: a free one */
-    int threads;               /* event loops; 0: 2 */
+    int threads;               /* event loops; 0: 2; never more than processors that this process may use */
     int64_t max_body_bytes;    /* 0: 64 MB */
     int64_t max_header_bytes;  /* 0: 8 KB */
-    int64_t idle_ms;           /* a connection without traffic is closed; 0: 30000 */
-    int max_connections;       /* 0: 20000 */
+    int64_t idle_ms;           /* rounded up to seconds; 0: 30000. A connection without traffic for so long is closed; the head of a request must come whole
+                                  in this time, and so must its body, unless it brings 1 KB a second on average */
+    int max_connections;       /* 0: 20000; more wait to be accepted */
     int64_t max_body_total_bytes; /* bodies of all requests being read at once; over it 503 with Retry-After; 0: 512 MB */
 };
 
