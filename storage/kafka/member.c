@@ -20,6 +20,7 @@
 enum {
     CHUNK = 1024,
     CLOSE_MS = 3000, /* to commit and leave; a group whose coordinator is away takes librdkafka 45 s */
+    CLOSE_REFUSED_MS = 300,
     CLOSE_STEP_MS = 20
 };
 
@@ -108,7 +109,7 @@ static void drop_names(struct kafka_member *m)
  */
 static void close_bounded(struct kafka_member *m)
 {
-    int64_t deadline_ms = clock_mono_ms() + CLOSE_MS;
+    int64_t deadline_ms = clock_mono_ms() + (m->refused.code != 0 ? CLOSE_REFUSED_MS : CLOSE_MS);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(m->rk);
     rd_kafka_error_t *e = rd_kafka_consumer_close_queue(m->rk, queue);
     if (e != NULL)
@@ -294,6 +295,10 @@ static void take_error(struct kafka_member *m, const rd_kafka_message_t *msg)
     if (code == STORE_RETRIABLE || errors_is_silence(e)) {
         health_note_error(m->k->health, e, rd_kafka_message_errstr(msg));
         return; /* librdkafka tries on */
+    }
+    if (e == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
+        err_clear(&m->refused);
+        errors_set(&m->refused, NULL, e, "group '%s'", m->group);
     }
     if (msg->rkt != NULL && msg->partition >= 0)
         errors_set(&m->pending, m->k->health, e, "group '%s', topic '%s' partition %d", m->group, rd_kafka_topic_name(msg->rkt),

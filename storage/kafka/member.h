@@ -34,6 +34,7 @@ struct kafka_member {
     struct str *names;       /* while MEMBER_SUBSCRIBED: sorted, on the heap */
     size_t nnames;
     struct err pending; /* an error met behind good records: for the next poll */
+    struct err refused; /* the group is not allowed: the reason why its coordinator does not answer */
     struct stored *stored;
     size_t nstored, capstored;
 };

@@ -7,7 +7,7 @@
 #include "base/own.h"
 #include "storage/kafka/errors.h"
 
-enum { SEEK_STEP_MS = 10, STOPPED_MS = 300 };
+enum { SEEK_STEP_MS = 10, STOPPED_MS = 300, REFUSED_WAIT_MS = 1000 };
 
 rd_kafka_topic_partition_list_t *member_list(const struct tp *tps, size_t n, struct err *err)
 {
@@ -58,6 +58,21 @@ rd_kafka_topic_partition_list_t *member_assigned(struct kafka_member *m, struct 
     return NULL;
 }
 
+/* How long to wait for the coordinator: of a group that was refused nothing is expected, but the right may have been given
+ * meanwhile. */
+static int wait_ms(const struct kafka_member *m)
+{
+    int most = m->k->options.timeout_ms;
+    return m->refused.code != 0 && most > REFUSED_WAIT_MS ? REFUSED_WAIT_MS : most;
+}
+
+static int group_error(struct kafka_member *m, rd_kafka_resp_err_t e, const char *what, struct err *err)
+{
+    if (errors_is_silence(e) && m->refused.code != 0)
+        return err_set(err, m->refused.code, "%s", m->refused.text);
+    return errors_set(err, m->k->health, e, "%s of group '%s'", what, m->group);
+}
+
 /* The first error of a list, after the call's own. */
 static int list_error(struct kafka_member *m, rd_kafka_resp_err_t e, const rd_kafka_topic_partition_list_t *list,
                       const char *what, struct err *err)
@@ -66,7 +81,7 @@ static int list_error(struct kafka_member *m, rd_kafka_resp_err_t e, const rd_ka
         if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
             return errors_set(err, m->k->health, list->elems[i].err, "%s of group '%s' for %s-%d", what, m->group,
                               list->elems[i].topic, (int)list->elems[i].partition);
-    return e == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : errors_set(err, m->k->health, e, "%s of group '%s'", what, m->group);
+    return e == RD_KAFKA_RESP_ERR_NO_ERROR ? 0 : group_error(m, e, what, err);
 }
 
 /* ---- seek ---- */
@@ -137,12 +152,14 @@ static int commit(struct kafka_member *m, const rd_kafka_topic_partition_list_t 
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(m->rk);
     rd_kafka_resp_err_t e = rd_kafka_commit_queue(m->rk, list, queue, NULL, NULL);
-    rd_kafka_event_t *ev = e == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(queue, m->k->options.timeout_ms) : NULL;
+    rd_kafka_event_t *ev = e == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(queue, wait_ms(m)) : NULL;
     if (e == RD_KAFKA_RESP_ERR_NO_ERROR)
         e = ev != NULL ? rd_kafka_event_error(ev) : RD_KAFKA_RESP_ERR__TIMED_OUT;
     int status = 0;
     if (e != RD_KAFKA_RESP_ERR__NO_OFFSET) /* nothing was stored */
         status = list_error(m, e, ev != NULL ? rd_kafka_event_topic_partition_list(ev) : NULL, "commit", err);
+    if (status == 0)
+        err_clear(&m->refused);
     if (ev != NULL)
         rd_kafka_event_destroy(ev);
     rd_kafka_queue_destroy(queue);
@@ -239,9 +256,10 @@ int kafka_member_committed(struct member *member, struct arena *a, struct tp *tp
     OWN_BY(member_list_free) rd_kafka_topic_partition_list_t *list = member_list(tps, n, err);
     if (list == NULL)
         return -1;
-    rd_kafka_resp_err_t e = rd_kafka_committed(m->rk, list, m->k->options.timeout_ms);
+    rd_kafka_resp_err_t e = rd_kafka_committed(m->rk, list, wait_ms(m));
     if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return errors_set(err, m->k->health, e, "committed offsets of group '%s'", m->group);
+        return group_error(m, e, "committed offsets", err);
+    err_clear(&m->refused);
     for (size_t i = 0; i < n; i++) {
         const rd_kafka_topic_partition_t *p = &list->elems[i];
         bool unknown = p->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART; /* then nothing is committed either */

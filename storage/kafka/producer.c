@@ -48,7 +48,8 @@ static struct topic *topic_new(struct producer *p, struct str name)
 /* Can d go straight to the sender?  Records that do not fit what is known of the topic are worth another question. */
 static bool goes_now(const struct topic *t, const struct delivery *d)
 {
-    if (t->state != TOPIC_READY)
+    if (t->state != TOPIC_READY ||
+        (atomic_load(&t->sender->dead) && clock_mono_ms() - atomic_load(&t->sender->born_ms) >= REBIRTH_MS))
         return false;
     bool fits = d->max_partition < t->partitions && (t->max_message_bytes == 0 || (int64_t)d->max_size <= t->max_message_bytes);
     return fits || clock_mono_ms() - t->loaded_ms < FRESH_MS;

@@ -11,7 +11,7 @@
  *  (4) What is accepted and not yet done stays under max_messages and max_bytes, which is less than librdkafka takes.
  * Two senders: bulk batches as it likes; singles sends one record a request, for topics whose max.message.bytes is smaller than a
  * batch (a batch that is too large would be refused with all its records, and librdkafka does not split). A sender dies of a
- * fatal error (rights taken away); the loader makes a new one, at most one a second. */
+ * fatal error (rights taken away); the loader makes a new one when there is something to send. */
 #ifndef STORAGE_KAFKA_PRODUCER_H
 #define STORAGE_KAFKA_PRODUCER_H
 
@@ -20,7 +20,10 @@
 #include "base/map.h"
 #include "storage/kafka/kafka.h"
 
-enum { BATCH_BYTES = 1000000 /* librdkafka's batch.size */ };
+enum {
+    BATCH_BYTES = 1000000, /* librdkafka's batch.size */
+    REBIRTH_MS = 1000      /* a new sender for a dead one, at most that often */
+};
 
 struct delivery;
 struct slot { /* what a message carries through librdkafka */
@@ -64,7 +67,7 @@ struct sender {
     rd_kafka_t *rk;            /* fixed */
     rd_kafka_queue_t *queue;   /* fixed */
     pthread_t reports;         /* fixed */
-    int64_t born_ms;           /* the loader's */
+    _Atomic int64_t born_ms;   /* or when the last try to replace it failed */
     _Atomic int users;         /* raised under producer->lock only: handing over in progress */
     _Atomic bool dead, stop;
     rd_kafka_topic_t **topics; /* producer->lock; references to drop at the end */

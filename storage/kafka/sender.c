@@ -82,18 +82,17 @@ static void take_reports(struct sender *s, rd_kafka_event_t *ev)
 static void take_error(struct sender *s, rd_kafka_event_t *ev)
 {
     char text[256] = "";
+    int skipped = 0;
     rd_kafka_resp_err_t e = rd_kafka_event_error(ev);
-    if (e != RD_KAFKA_RESP_ERR__FATAL) {
+    if (!rd_kafka_event_error_is_fatal(ev) && e != RD_KAFKA_RESP_ERR__FATAL) {
         health_note_error(s->producer->k->health, e, rd_kafka_event_error_string(ev));
         return;
     }
     rd_kafka_fatal_error(s->rk, text, sizeof text);
-    log_error("kafka.producer_dead", "error=%s", text);
+    if (health_may_log(s->producer->k->health, "producer_dead", &skipped))
+        log_error("kafka.producer_dead", "skipped=%d error=%s", skipped, text);
     atomic_store(&s->dead, true);
     rd_kafka_purge(s->rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-    pthread_mutex_lock(&s->producer->lock);
-    pthread_cond_signal(&s->producer->work);
-    pthread_mutex_unlock(&s->producer->lock);
 }
 
 static void *reports(void *arg)
@@ -273,7 +272,7 @@ struct sender *sender_new(struct producer *p, bool singles, struct err *err)
         return NULL;
     }
     s->producer = p;
-    s->born_ms = clock_mono_ms();
+    atomic_init(&s->born_ms, clock_mono_ms());
     s->queue = rd_kafka_queue_get_main(s->rk);
     int e = pthread_create(&s->reports, NULL, reports, s);
     if (e != 0) {

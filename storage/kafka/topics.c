@@ -20,7 +20,6 @@ enum {
     MISSES = 3,
     AWAY_MS = 100,     /* nobody answers */
     APPEAR_MS = 10000, /* a topic that was created shows up within */
-    REBIRTH_MS = 1000, /* a new sender for a dead one, at most that often */
     IDLE_MS = 500
 };
 
@@ -91,37 +90,10 @@ static void refuse_topic(struct producer *p, struct topic *t, const struct err *
 
 /* ---- senders ---- */
 
-/* The sender a topic with that limit needs, made if there is none yet. */
-static struct sender *sender_for(struct producer *p, int64_t max_message_bytes, struct err *err)
+/* Topics of a sender that is no more are looked up again. */
+static void retire(struct producer *p, struct sender *old)
 {
-    bool singles = max_message_bytes != 0 && max_message_bytes < BATCH_BYTES;
-    if (!singles)
-        return p->bulk;
-    if (p->singles == NULL) {
-        struct sender *s = sender_new(p, true, err);
-        lock(p);
-        p->singles = s;
-        unlock(p);
-    }
-    return p->singles;
-}
-
-/* A new sender for *at, which died. The old one stays until its last report is out. */
-static void replace(struct producer *p, struct sender **at, bool singles)
-{
-    struct sender *old = *at;
-    struct err err = {0};
-    if (old == NULL || !atomic_load(&old->dead) || clock_mono_ms() - old->born_ms < REBIRTH_MS)
-        return;
-    struct sender *fresh = sender_new(p, singles, &err);
-    if (fresh == NULL) {
-        log_error("kafka.producer_failed", "error=%s", err.text);
-        old->born_ms = clock_mono_ms();
-        return;
-    }
     struct topic *t;
-    lock(p);
-    *at = fresh;
     old->next = p->retired;
     p->retired = old;
     for (size_t i = 0; (t = map_each(&p->topics, &i)) != NULL;)
@@ -131,8 +103,28 @@ static void replace(struct producer *p, struct sender **at, bool singles)
             if (t->state == TOPIC_READY)
                 t->state = TOPIC_NEW;
         }
+}
+
+/* The sender a topic with that limit needs: made if there is none yet, or the one there died.  A dead one stays, retired, until
+ * its last report is out. NULL with err. */
+static struct sender *sender_for(struct producer *p, int64_t max_message_bytes, struct err *err)
+{
+    bool singles = max_message_bytes != 0 && max_message_bytes < BATCH_BYTES;
+    struct sender **at = singles ? &p->singles : &p->bulk, *old = *at;
+    if (old != NULL && (!atomic_load(&old->dead) || clock_mono_ms() - atomic_load(&old->born_ms) < REBIRTH_MS))
+        return old;
+    struct sender *fresh = sender_new(p, singles, err);
+    if (fresh == NULL) {
+        if (old != NULL)
+            atomic_store(&old->born_ms, clock_mono_ms());
+        return NULL;
+    }
+    lock(p);
+    *at = fresh;
+    if (old != NULL)
+        retire(p, old);
     unlock(p);
-    log_info("kafka.producer_replaced", "after_ms=%lld", (long long)(clock_mono_ms() - old->born_ms));
+    return fresh;
 }
 
 static void bury(struct producer *p)
@@ -321,7 +313,7 @@ void *topics_load(void *arg)
         lock(p);
         bool end = p->give_up;
         struct topic *t = next_due(p, now, not_before_ms, &sleep_until_ms);
-        if (t == NULL && !end && !(p->bulk != NULL && atomic_load(&p->bulk->dead) && now - p->bulk->born_ms >= REBIRTH_MS)) {
+        if (t == NULL && !end) {
             struct timespec ts = {sleep_until_ms / 1000, sleep_until_ms % 1000 * 1000000};
             pthread_cond_timedwait(&p->work, &p->lock, &ts);
         }
@@ -331,8 +323,6 @@ void *topics_load(void *arg)
             return NULL;
         if (t != NULL && !load(p, t))
             not_before_ms = clock_mono_ms() + AWAY_MS;
-        replace(p, &p->bulk, false);
-        replace(p, &p->singles, true);
         bury(p);
     }
 }
