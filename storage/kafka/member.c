@@ -6,6 +6,7 @@
  * (enable.auto.offset.store=false). */
 #include "storage/kafka/member.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -66,6 +67,11 @@ struct member *kafka_member_open(struct storage *s, const struct member_options 
     struct kafka_member *m = calloc(1, sizeof *m);
     if (o->group.n == 0) {
         err_set(err, ERR_INVALID, "a member needs the name of its group");
+        free(m);
+        return NULL;
+    }
+    if (isspace((unsigned char)o->group.p[0])) { /* librdkafka cuts it off: another group, or none and then no queue */
+        err_set(err, STORE_INVALID_REQUEST, "The group id '%.*s' must not begin with white space", STR_ARG(o->group));
         free(m);
         return NULL;
     }
