@@ -88,7 +88,7 @@ static int read_number(const struct json *o, const char *name, const char *alias
     int64_t n;
     if (text.p == NULL || str_trim(text).n == 0)
         return 0;
-    if (!str_to_i64(str_trim(text), &n) && !json_number_i64(str_trim(text), &n))
+    if (!str_to_i64(str_trim(text), &n) && (v->type != JSON_T_NUMBER || !json_number_i64(text, &n)))
         return err_set(err, PROXY_CONSUMER_CONFIG, "Invalid consumer configuration: %s '%.*s': expected an integer", name, STR_ARG(text));
     if (n < INT32_MIN || n > INT32_MAX)
         return err_set(err, PROXY_CONSUMER_CONFIG, "Invalid consumer configuration: %s %lld: not a 32 bit integer", name, (long long)n);
@@ -109,6 +109,8 @@ static int read_create(const struct proxy *p, struct request *req, struct create
         out->name = id;
     if (out->name.p != NULL && out->name.n == 0)
         return err_set(err, PROXY_UNPROCESSABLE, "name must not be empty");
+    if (out->name.n != 0 && memchr(out->name.p, '\0', out->name.n) != NULL) /* no path could name the instance */
+        return err_set(err, PROXY_UNPROCESSABLE, "name must not hold a NUL");
     if (out->name.n > 1000)
         return err_set(err, PROXY_UNPROCESSABLE, "name must not be longer than 1000 bytes (it has %zu)", out->name.n);
     return read_format(json_get(o, "format"), &out->format, err) < 0 || read_reset(json_get(o, "auto.offset.reset"), &out->reset, err) < 0 ||
