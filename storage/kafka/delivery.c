@@ -42,16 +42,28 @@ size_t delivery_record_size(const struct record *r)
     return 61 + varint_size((int64_t)body) + body;
 }
 
-struct delivery *delivery_new(struct producer *p, const struct record *records, size_t n, storage_produced_fn *done, void *ctx)
+/* No result is known. */
+static void reset(struct delivery *d)
+{
+    d->gone = 0;
+    d->next = NULL;
+    atomic_store(&d->left, d->n + 1);
+    for (size_t i = 0; i < d->n; i++)
+        d->results[i] = (struct produced){.partition = d->records[i].partition, .offset = OFFSET_INVALID};
+}
+
+struct delivery *delivery_new(struct producer *p, struct str topic, const struct record *records, size_t n,
+                              storage_produced_fn *done, void *ctx)
 {
     if (n > SIZE_MAX / 128)
         return NULL;
     struct delivery *d = malloc(sizeof *d + n * sizeof d->slots[0] + n * sizeof *d->results + 16);
     if (d == NULL)
         return NULL;
-    memset(d, 0, offsetof(struct delivery, text));
+    memset(d, 0, offsetof(struct delivery, topic));
     d->text[0] = d->late_text[0] = '\0';
     d->producer = p;
+    kafka_topic_z(topic, d->topic, NULL); /* storage.c has checked the name */
     d->records = records;
     d->n = n;
     d->done = done;
@@ -59,7 +71,8 @@ struct delivery *delivery_new(struct producer *p, const struct record *records, 
     d->deadline_ms = clock_mono_ms() + p->k->options.produce_timeout_ms;
     d->max_partition = -1;
     d->results = (struct produced *)(d->slots + n);
-    atomic_init(&d->left, n + 1);
+    atomic_init(&d->left, 0);
+    reset(d);
     const struct record *largest = NULL;
     for (size_t i = 0; i < n; i++) {
         size_t size = wire_size(&records[i]);
@@ -71,7 +84,6 @@ struct delivery *delivery_new(struct producer *p, const struct record *records, 
         if (records[i].partition > d->max_partition)
             d->max_partition = records[i].partition;
         d->slots[i].delivery = d;
-        d->results[i] = (struct produced){.partition = records[i].partition, .offset = OFFSET_INVALID};
     }
     if (largest != NULL)
         d->max_size = delivery_record_size(largest);
@@ -84,6 +96,12 @@ void delivery_settle(struct delivery *d, size_t count)
         return;
     struct producer *p = d->producer;
     size_t n = d->n, bytes = d->bytes;
+    if (d->gone == n && !d->is_second) {
+        d->is_second = true;
+        reset(d);
+        producer_again(p, d);
+        return;
+    }
     d->done(d->ctx, d->results, d->n);
     free(d);
     atomic_fetch_sub(&p->bytes, bytes);

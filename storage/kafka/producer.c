@@ -5,7 +5,7 @@
 #include "base/clock.h"
 
 enum {
-    FRESH_MS = 200, /* what was asked so short ago is not asked again because a record does not fit */
+    FRESH_MS = 25, /* what was asked so short ago is not asked again because a record does not fit */
     CLOSE_GRACE_MS = 500
 };
 
@@ -76,7 +76,7 @@ int kafka_produce(struct storage *s, struct str topic, const struct record *reco
                   void *ctx, struct err *err)
 {
     struct producer *p = ((struct kafka *)s)->producer;
-    struct delivery *d = delivery_new(p, records, n, done, ctx);
+    struct delivery *d = delivery_new(p, topic, records, n, done, ctx);
     if (d == NULL)
         return err_nomem(err);
     if (!reserve(p, n, d->bytes)) {
@@ -115,6 +115,22 @@ int kafka_produce(struct storage *s, struct str topic, const struct record *reco
         atomic_fetch_sub(&sender->users, 1);
     }
     return 0;
+}
+
+void producer_again(struct producer *p, struct delivery *d)
+{
+    struct err err = {0};
+    pthread_mutex_lock(&p->lock);
+    struct topic *t = map_get(&p->topics, str_of(d->topic));
+    if (t == NULL)
+        t = topic_new(p, str_of(d->topic));
+    if (t != NULL && !p->give_up)
+        wait_for_topic(p, t, d);
+    else
+        err_set(&err, STORE_UNKNOWN_TOPIC, "topic '%s' does not exist any more", d->topic);
+    pthread_mutex_unlock(&p->lock);
+    if (err.code != 0)
+        delivery_fail(d, err.code, err.text);
 }
 
 void producer_forget(struct producer *p, struct str topic)

@@ -41,7 +41,10 @@ struct delivery {
     int32_t max_partition; /* largest asked for, -1: none */
     size_t max_size;       /* of the largest record, as it is on the wire, not compressed */
     _Atomic size_t left;   /* results not known yet, plus 1 while records are being handed over */
+    size_t gone;           /* the thread that takes reports: records refused because the topic is not there (any more) */
+    bool is_second;        /* all were, once: it was looked up again */
     struct produced *results;
+    char topic[TOPIC_NAME_MAX + 1];
     char text[512], late_text[512]; /* for results: of the one who hands over; of the thread that takes reports */
     struct slot slots[];
 };
@@ -96,6 +99,9 @@ void producer_free(struct producer *p);
 /* What is known of topic may be wrong: ask again before the next produce. NULL p is fine. */
 void producer_forget(struct producer *p, struct str topic);
 
+/* Lets d, whose records were all refused because the topic went away, wait for the topic once more, as if it had just come. */
+void producer_again(struct producer *p, struct delivery *d);
+
 /* sender.c */
 struct sender *sender_new(struct producer *p, bool singles, struct err *err);
 /* Drops what it still has (with reports), joins, frees. */
@@ -104,8 +110,10 @@ void sender_free(struct sender *s);
 void sender_send(struct sender *s, rd_kafka_topic_t *rkt, int32_t partitions, int64_t max_message_bytes, struct delivery *d);
 
 /* delivery.c */
-struct delivery *delivery_new(struct producer *p, const struct record *records, size_t n, storage_produced_fn *done, void *ctx);
-/* count results more are known; calls done and frees d when they were the last. */
+struct delivery *delivery_new(struct producer *p, struct str topic, const struct record *records, size_t n,
+                              storage_produced_fn *done, void *ctx);
+/* count results more are known; calls done (or, when the topic went away under it, tries d again) and frees d when they were the
+ * last. */
 void delivery_settle(struct delivery *d, size_t count);
 /* Exactly what the broker compares with max.message.bytes when the record is alone in its batch (format 2, not compressed). */
 size_t delivery_record_size(const struct record *r);

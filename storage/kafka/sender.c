@@ -54,7 +54,12 @@ static void take_report(struct sender *s, struct delivery *d, const rd_kafka_mes
     if (m->partition >= 0)
         d->results[i].partition = m->partition;
     int code = errors_code(e);
-    if (code == STORE_UNKNOWN_TOPIC || code == STORE_UNKNOWN_PARTITION || code == STORE_TOO_LARGE)
+    bool gone = code == STORE_UNKNOWN_TOPIC || code == STORE_UNKNOWN_PARTITION;
+    if (gone) { /* an existing partition was asked for, so it is the topic that is not what it was */
+        d->gone++;
+        fail_record(d, i, STORE_UNKNOWN_TOPIC, rd_kafka_err2str(RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART));
+    }
+    if (gone || code == STORE_TOO_LARGE)
         producer_forget(s->producer, str_of(rd_kafka_topic_name(m->rkt)));
 }
 
@@ -149,14 +154,18 @@ static void refuse(struct sender *s, struct delivery *d, size_t i, rd_kafka_resp
 {
     rd_kafka_resp_err_t e = underlying(s->rk, refusal);
     fail_record(d, i, errors_code(e), rd_kafka_err2str(e));
+    if (errors_code(e) == STORE_UNKNOWN_TOPIC || errors_code(e) == STORE_UNKNOWN_PARTITION)
+        producer_forget(s->producer, str_of(d->topic));
 }
 
-/* Hands n messages over; returns how many were refused (their results are set). */
+/* Hands n messages for one partition (-1: librdkafka chooses for each) over; returns how many were refused (their results are
+ * set).  Not with RD_KAFKA_MSG_F_PARTITION and a partition in each message: for one that does not exist librdkafka 2.0.2 then
+ * never lets the message go. */
 static size_t send_chunk(struct sender *s, rd_kafka_topic_t *rkt, struct delivery *d, rd_kafka_message_t *m, size_t n)
 {
     size_t refused = 0;
     HAND_OVER(s);
-    size_t sent = (size_t)rd_kafka_produce_batch(rkt, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_PARTITION, m, (int)n);
+    size_t sent = (size_t)rd_kafka_produce_batch(rkt, m[0].partition, 0, m, (int)n);
     for (size_t j = 0; sent < n && j < n; j++)
         if (m[j].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             refuse(s, d, (size_t)((struct slot *)m[j]._private - d->slots), m[j].err);
@@ -216,7 +225,7 @@ void sender_send(struct sender *s, rd_kafka_topic_t *rkt, int32_t partitions, in
         if (some_bad && d->results[i].code != 0)
             continue;
         bool plain = r->nheaders == 0 && r->timestamp_ms == 0;
-        if (n == CHUNK || (!plain && n != 0)) {
+        if (n == CHUNK || (n != 0 && (!plain || r->partition != m[0].partition))) {
             settled += send_chunk(s, rkt, d, m, n);
             n = 0;
         }
