@@ -138,7 +138,7 @@ void dispatch_handle(struct request *req)
     atomic_store(&req->loop->in_handler, 1);
     req->handled = handle(req) == REPLY_LATER ? HANDLED_LATER : HANDLED_READY;
     if (req->handled == HANDLED_READY)
-        atomic_store(&req->loop->in_handler, 0);
+        atomic_store_explicit(&req->loop->in_handler, 0, memory_order_release);
 }
 
 /* From a successful exchange on the request is the finisher's; if it was faster, resuming is left to us. */
@@ -157,6 +157,7 @@ static void begin_waiting(struct request *req, bool gone)
 void dispatch_abandon(struct request *req)
 {
     req->connection = NULL;
+    request_count(req, false);
     begin_waiting(req, true);
 }
 

@@ -79,8 +79,8 @@ struct loop {
     char *scratch;          /* where requests are read before it is known how long they are */
     unsigned char random[4096];
     size_t nrandom;         /* bytes of random that are unused, at its end */
-    char date[40];          /* the Date field of the second date_s */
-    int64_t date_s;
+    char date[40];          /* the value of the Date field, made at date_ms (monotonic) */
+    int64_t date_ms;
     _Atomic long active;    /* requests whose head has come and whose reply was not sent */
     _Atomic int in_handler; /* server_stop: see there */
 };
@@ -105,6 +105,7 @@ struct server {
 struct request *request_new(struct loop *loop, struct MHD_Connection *connection, int fd);
 void request_free(struct request *req);
 void request_reset(struct request *req); /* between two requests: it is not counted as active any more */
+void request_count(struct request *req, bool active); /* in loop->active */
 void request_set_id(struct request *req);
 
 /* reply.c */

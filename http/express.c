@@ -36,33 +36,36 @@ static bool reply_fits(const struct reply *reply)
            content_of(reply).n <= EXPRESS_BYTES;
 }
 
-/* libmicrohttpd does not see that the connection is in use; telling it now and then is enough. */
-static void keep_awake(struct request *req)
+static int64_t coarse_ms(clockid_t clock)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, idle_s = req->loop->server->idle_s;
-    if (now_ms - req->touched_ms < idle_s * 100)
+    struct timespec t;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* libmicrohttpd does not see that the connection is in use; telling it now and then is enough. */
+static void keep_awake(struct request *req, int64_t now_ms)
+{
+    if (now_ms - req->touched_ms < (int64_t)req->loop->server->idle_s * 100)
         return;
     req->touched_ms = now_ms;
     receive_touch(req);
 }
 
-static const char *date_of(struct loop *loop)
+/* Looks at the calendar ten times a second. */
+static void renew_date(struct loop *loop, int64_t now_ms)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if (now.tv_sec != loop->date_s) {
-        static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-        static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-        struct tm tm;
-        gmtime_r(&now.tv_sec, &tm);
-        snprintf(loop->date, sizeof loop->date, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[tm.tm_wday], (unsigned)tm.tm_mday % 100u,
-                 months[tm.tm_mon], (unsigned)(tm.tm_year + 1900) % 10000u, (unsigned)tm.tm_hour % 100u, (unsigned)tm.tm_min % 100u,
-                 (unsigned)tm.tm_sec % 100u);
-        loop->date_s = now.tv_sec;
-    }
-    return loop->date;
+    static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    if (loop->date[0] != '\0' && now_ms - loop->date_ms < 100)
+        return;
+    time_t t = (time_t)(coarse_ms(CLOCK_REALTIME_COARSE) / 1000);
+    struct tm tm;
+    gmtime_r(&t, &tm);
+    snprintf(loop->date, sizeof loop->date, "%s, %02u %s %04u %02u:%02u:%02u GMT", days[tm.tm_wday], (unsigned)tm.tm_mday % 100u,
+             months[tm.tm_mon], (unsigned)(tm.tm_year + 1900) % 10000u, (unsigned)tm.tm_hour % 100u, (unsigned)tm.tm_min % 100u,
+             (unsigned)tm.tm_sec % 100u);
+    loop->date_ms = now_ms;
 }
 
 static char *put(char *to, struct str s)
@@ -98,7 +101,7 @@ static size_t write_head(struct request *req, char *to)
     *at++ = ' ';
     at = put(at, reply->status == 200 ? STR("OK") : str_of(MHD_get_reason_phrase_for((unsigned)reply->status)));
     at = put(at, STR("\r\n"));
-    at = put_field(at, STR("Date"), str_n(date_of(req->loop), 29));
+    at = put_field(at, STR("Date"), str_n(req->loop->date, 29));
     at = put_field(at, STR("X-Request-ID"), request_id(req));
     if (content_of(reply).n != 0 || reply->type != NULL)
         at = put_field(at, STR("Content-Type"), str_of(type));
@@ -143,10 +146,14 @@ int express_try(struct request *req)
     if (!request_fits(req))
         return 0;
     dispatch_handle(req);
-    int rc = req->handled == HANDLED_READY && reply_fits(&req->reply) ? send_reply(req) : 0;
+    if (req->handled != HANDLED_READY || !reply_fits(&req->reply))
+        return 0;
+    const int64_t now_ms = coarse_ms(CLOCK_MONOTONIC_COARSE);
+    renew_date(req->loop, now_ms);
+    int rc = send_reply(req);
     if (rc == 0)
         return 0;
-    keep_awake(req);
+    keep_awake(req, now_ms);
     request_reset(req);
     return rc;
 }

@@ -93,8 +93,7 @@ static void tell_progress(struct request *req)
 static void head_has_come(struct request *req)
 {
     const struct intake *in = &req->in;
-    req->active = true;
-    atomic_fetch_add_explicit(&req->loop->active, 1, memory_order_relaxed);
+    request_count(req, true);
     if (in->head.expects && !intake_done(in) && in->body.n == 0 && req->held.n == 0) {
         static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
         if (send(req->fd, go_on, sizeof go_on - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)

@@ -1,3 +1,4 @@
+#include <endian.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -30,11 +31,17 @@ void request_free(struct request *req)
     free(req);
 }
 
+void request_count(struct request *req, bool active)
+{
+    struct loop *loop = req->loop;
+    if (req->active != active) /* only the loop's thread writes */
+        atomic_store_explicit(&loop->active, atomic_load_explicit(&loop->active, memory_order_relaxed) + (active ? 1 : -1), memory_order_relaxed);
+    req->active = active;
+}
+
 void request_reset(struct request *req)
 {
-    if (req->active)
-        atomic_fetch_sub_explicit(&req->loop->active, 1, memory_order_relaxed);
-    req->active = false;
+    request_count(req, false);
     reply_reset(&req->reply);
     intake_next(&req->in);
     req->beat_at = 0;
@@ -83,22 +90,39 @@ static const unsigned char *random_bytes(struct loop *loop, size_t n)
     return loop->random + loop->nrandom;
 }
 
+/* 16 digits, eight at a time: each half of v is spread to one nibble a byte, and 39 is added where it is above 9. */
+static void put_hex(char *to, uint64_t v)
+{
+    for (int i = 0; i < 2; i++, v <<= 32, to += 8) {
+        uint64_t x = v >> 32;
+        x = (x | x << 16) & 0x0000ffff0000ffff;
+        x = (x | x << 8) & 0x00ff00ff00ff00ff;
+        x = (x | x << 4) & 0x0f0f0f0f0f0f0f0f;
+        uint64_t above9 = ((x + 0x0606060606060606) >> 4) & 0x0101010101010101;
+        x += 0x3030303030303030 + above9 * ('a' - '0' - 10);
+        x = htobe64(x);
+        memcpy(to, &x, 8);
+    }
+}
+
 /* A UUID of version 4. */
 static void make_id(struct request *req)
 {
-    static const char digits[] = "0123456789abcdef";
-    unsigned char b[16];
+    uint64_t halves[2];
+    memcpy(halves, random_bytes(req->loop, sizeof halves), sizeof halves);
+    halves[0] = (halves[0] & ~(uint64_t)0xf000) | 0x4000;
+    halves[1] = (halves[1] & ~((uint64_t)3 << 62)) | (uint64_t)2 << 62;
+    char hex[32];
+    put_hex(hex, halves[0]);
+    put_hex(hex + 16, halves[1]);
+    static const unsigned char part[] = {8, 4, 4, 4, 12};
     char *to = req->id;
-    memcpy(b, random_bytes(req->loop, sizeof b), sizeof b);
-    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    for (size_t i = 0; i < sizeof b; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *to++ = '-';
-        *to++ = digits[b[i] >> 4];
-        *to++ = digits[b[i] & 15];
+    for (size_t i = 0, from = 0; i < 5; from += part[i++]) {
+        memcpy(to, hex + from, part[i]);
+        to += part[i];
+        *to++ = '-';
     }
-    *to = '\0';
+    to[-1] = '\0';
     req->id_n = 36;
 }
 

@@ -68,16 +68,22 @@ struct str uri_decode(struct str s, bool plus, const char *what, struct arena *a
 int uri_segments(struct str path, struct str segments[static URI_SEGMENTS_MAX], struct arena *a, struct err *err)
 {
     int n = 0;
-    bool more = true;
-    while (more) {
-        struct str raw = str_split(&path, '/', &more);
+    bool plain = true; /* nothing to decode in the segment so far */
+    for (size_t i = 0, start = 0; i <= path.n; i++) {
+        if (i < path.n && path.p[i] != '/') {
+            plain = plain && path.p[i] != '%' && (unsigned char)path.p[i] < 0x80;
+            continue;
+        }
+        struct str raw = str_n(path.p + start, i - start);
+        start = i + 1;
         if (raw.n == 0)
             continue;
         if (n == URI_SEGMENTS_MAX)
             return URI_SEGMENTS_MAX + 1;
-        segments[n] = uri_decode(raw, false, "the path segment", a, err);
+        segments[n] = plain ? raw : uri_decode(raw, false, "the path segment", a, err);
         if (segments[n++].p == NULL)
             return -1;
+        plain = true;
     }
     return n;
 }
