@@ -21,7 +21,7 @@ static void accept_for_service(struct request *req)
 {
     const struct media_type *produces = req->loop->server->service->media->produces;
     const char *type = negotiate_accept(accept_of(req), produces);
-    req->accepts = type != NULL ? type : produces[0].name;
+    req->accepts = type != NULL ? type : "application/json"; /* none is what the client asked for: the plainest */
 }
 
 static void refuse(struct request *req, int status, const char *text)
