@@ -53,10 +53,10 @@ static int plan_mode(struct registry *r, struct plan *plan, struct str entry, bo
     return plan_add(plan, &c, err);
 }
 
-/* The global mode speaks for every subject, a context's for those in it. */
+/* Both global entries speak for every subject, a context's for those in it. */
 static bool in_reach(struct str entry, const struct subject *s)
 {
-    if (entry.n == 0)
+    if (always_answers(entry))
         return true;
     return subject_name(entry).n == 0 ? str_eq(subject_context(entry), s->context->name) : str_eq(entry, s->name);
 }
@@ -86,7 +86,7 @@ static int plan_emptying(struct registry *r, struct plan *plan, struct str entry
             any = true;
         }
     }
-    const struct change cleared = {.kind = CHANGE_CLEAR_SUBJECT, .subject = entry};
+    const struct change cleared = {.kind = CHANGE_CLEAR_SUBJECT, .subject = always_answers(entry) ? STR("") : entry};
     return any ? plan_add(plan, &cleared, err) : 0;
 }
 
