@@ -53,6 +53,7 @@ struct request {
     bool more;          /* bytes behind this request are here already, or may be in the socket */
     bool linger;        /* closed gently: the client may still be sending what we do not read */
     bool active;        /* counted in loop->active */
+    bool looked_for_end; /* receive.c */
     int64_t touched_ms; /* express.c */
     /* of the request */
     struct intake in;

@@ -195,7 +195,10 @@ ssize_t receive_from(struct request *req, char *to, size_t n)
         return rc;
     }
     if (!full && req->held.n == 0 && (rc = express_try(req)) != 0) {
-        errno = EAGAIN; /* sent: the socket is empty */
+        /* Sent, and the socket is empty. But the end of the stream may have come with the bytes and makes no edge of its own: clients that ask once and
+         * close their half wait for ours, so after the first request libmicrohttpd asks once more (2). */
+        errno = req->looked_for_end ? EAGAIN : EINTR;
+        req->looked_for_end = true;
         return rc < 0 ? 0 : -1;
     }
     req->told = true;

@@ -668,6 +668,12 @@ static void keeps_and_ends_connections(void **state)
     assert_int_equal(client_read(&c, false, 5000).status, 200);
     assert_true(client_ended(&c, 5000));
     client_close(&c);
+    client_open(&c, port); /* who closes his half after asking gets his answer and then the end */
+    client_send(&c, STR(GET("/echo/x")));
+    shutdown(c.fd, SHUT_WR);
+    assert_int_equal(client_read(&c, false, 5000).status, 200);
+    assert_true(client_ended(&c, 5000));
+    client_close(&c);
     client_open(&c, port); /* a 404 is no reason to end */
     client_send(&c, STR(GET("/unknown") GET("/echo/x")));
     assert_int_equal(client_read(&c, false, 5000).status, 404);
