@@ -7,7 +7,7 @@
 #include "base/own.h"
 #include "storage/kafka/errors.h"
 
-enum { SEEK_STEP_MS = 10, STOPPED_MS = 300, REFUSED_WAIT_MS = 1000 };
+enum { SEEK_TRY_MS = 2000, SEEK_STEP_MS = 10, STOPPED_MS = 300, REFUSED_WAIT_MS = 1000 };
 
 rd_kafka_topic_partition_list_t *member_list(const struct tp *tps, size_t n, struct err *err)
 {
@@ -86,11 +86,12 @@ static int list_error(struct kafka_member *m, rd_kafka_resp_err_t e, const rd_ka
 
 /* ---- seek ---- */
 
-/* True when some partition of the list is assigned but its fetcher does not run. */
+/* True when some partition of the list is assigned but its fetcher does not run, or has not taken the seek up: ask again. */
 static bool not_running(const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++)
-        if (list->elems[i].err == RD_KAFKA_RESP_ERR__STATE)
+        if (list->elems[i].err == RD_KAFKA_RESP_ERR__STATE || list->elems[i].err == RD_KAFKA_RESP_ERR__IN_PROGRESS ||
+            list->elems[i].err == RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS)
             return true;
     return false;
 }
@@ -98,6 +99,8 @@ static bool not_running(const rd_kafka_topic_partition_list_t *list)
 static rd_kafka_resp_err_t seek_list(struct kafka_member *m, rd_kafka_topic_partition_list_t *list, int64_t deadline_ms)
 {
     int64_t left = deadline_ms - clock_mono_ms();
+    if (left > SEEK_TRY_MS)
+        left = SEEK_TRY_MS;
     rd_kafka_error_t *error = rd_kafka_seek_partitions(m->rk, list, left > 1 ? (int)left : 1);
     rd_kafka_resp_err_t e = error != NULL ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
     if (error != NULL)
