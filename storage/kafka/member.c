@@ -9,6 +9,9 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/own.h"
@@ -61,6 +64,20 @@ static rd_kafka_conf_t *member_conf(struct kafka *k, const struct member_options
     return conf;
 }
 
+/* A member takes about six descriptors, more once it talks to its brokers. The process must not run out of them: it could not even accept the request
+ * that closes one. So members get half of them; the lowest free one tells how many are in use, but for gaps, which the next members fill. */
+static int check_descriptors(struct err *err)
+{
+    struct rlimit limit;
+    int fd = eventfd(0, EFD_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY || (fd >= 0 && (rlim_t)fd < limit.rlim_cur / 2))
+        return 0;
+    return err_set(err, ERR_FULL, "More than half of the %llu file descriptors of this process are in use: delete instances, or raise its limit (ulimit -n)",
+                   (unsigned long long)limit.rlim_cur);
+}
+
 struct member *kafka_member_open(struct storage *s, const struct member_options *o, struct err *err)
 {
     struct kafka *k = (struct kafka *)s;
@@ -80,7 +97,7 @@ struct member *kafka_member_open(struct storage *s, const struct member_options 
         free(m);
         return NULL;
     }
-    rd_kafka_conf_t *conf = member_conf(k, o, m->group, err);
+    rd_kafka_conf_t *conf = check_descriptors(err) == 0 ? member_conf(k, o, m->group, err) : NULL;
     if (conf != NULL)
         nudge_init(&m->nudge, conf);
     if (conf == NULL || (m->rk = handle_new(k, HANDLE_CONSUMER, &conf, err)) == NULL) {
