@@ -1,6 +1,7 @@
 """v2 consumer instances at their edges: tables from proxy-api.md 1.2, 1.5-1.8, 4 and its numbered edge cases (7.N in the ids)."""
 import http.client
 import json
+import resource
 import socket
 import threading
 import time
@@ -489,6 +490,24 @@ def test_clients_that_vanish(muir, name):
     assert c.post("/positions/beginning", {"partitions": []}).status == 204
     assert values(c.read("?timeout=1500")) == ["a", "b"]
     assert muir.p("GET", f"/topics/{name}/partitions/0/offsets").json["end_offset"] == 2
+
+
+def test_instances_leave_descriptors_for_others(start_muir, engine, name):
+    """An instance over Kafka takes several: before they run out creation is refused, so that there are some left to delete instances with."""
+    if engine != "kafka":
+        pytest.skip("an instance on the embedded log has none")
+    m = start_muir()
+    resource.prlimit(m.process.pid, resource.RLIMIT_NOFILE, (300, 300))
+    made = []
+    while (a := m.p("POST", f"/consumers/{name}")).status == 200:
+        made.append(a.json["base_uri"])
+        assert len(made) < 100
+    assert (a.status, a.code) == (503, 503) and "ulimit -n" in a.message and "retry-after" in a.headers, a
+    assert len(made) > 5
+    for uri in made[:3]:
+        assert call(uri, "DELETE", "").status == 204
+    assert m.p("POST", f"/consumers/{name}").status == 200
+    assert m.stop() == 0
 
 
 def test_sigterm_in_the_middle_of_everything(start_muir, name):
