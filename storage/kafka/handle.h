@@ -4,17 +4,6 @@
 
 #include "storage/kafka/kafka.h"
 
-/* What goes through librdkafka's queues to another thread is ordered by locks that TSan does not see (librdkafka is not built
- * with it).  These say so, and are nothing otherwise: what was written before HAND_OVER(p) may be read after TAKE_BACK(p). */
-#ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-#define HAND_OVER(p) __tsan_release(p)
-#define TAKE_BACK(p) __tsan_acquire(p)
-#else
-#define HAND_OVER(p) (void)(p)
-#define TAKE_BACK(p) (void)(p)
-#endif
-
 struct property {
     const char *name, *value; /* value NULL: back to librdkafka's default */
 };

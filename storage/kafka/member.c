@@ -33,7 +33,6 @@ enum {
 static void on_event(rd_kafka_t *rk, void *ctx)
 {
     struct kafka_member *m = ctx;
-    TAKE_BACK(m);
     m->wake(m->wake_ctx);
 }
 
@@ -113,7 +112,6 @@ struct member *kafka_member_open(struct storage *s, const struct member_options 
     m->wake_ctx = o->wake_ctx;
     rd_kafka_poll_set_consumer(m->rk);
     m->queue = rd_kafka_queue_get_consumer(m->rk);
-    HAND_OVER(m);
     if (m->wake != NULL)
         rd_kafka_queue_cb_event_enable(m->queue, on_event, m);
     return &m->base;

@@ -21,6 +21,7 @@ static const struct {
     {BIT_PRODUCER, "queue.buffering.max.messages", "500000"},
     {BIT_PRODUCER, "queue.buffering.max.kbytes", "262144"},
     {BIT_PRODUCER, "message.max.bytes", "52428800"}, /* the topic's max.message.bytes decides */
+    {BIT_CONSUMER, "queued.min.messages", "10000"},  /* small records take ten times their bytes while they wait */
     {BIT_CONSUMER, "queued.max.messages.kbytes",
      "4096"},                                   /* 64 MB a consumer is too much for thousands of them; see nudge in handle.h */
     {BIT_CONSUMER, "fetch.wait.max.ms", "100"}, /* a seek waits for the fetch in flight */

@@ -67,7 +67,6 @@ static void take_reports(struct sender *s, rd_kafka_event_t *ev)
 {
     const rd_kafka_message_t *m;
     struct delivery *d = NULL;
-    TAKE_BACK(s);
     size_t known = 0; /* results of d since the last settle: one atomic operation for many records */
     while ((m = rd_kafka_event_message_next(ev)) != NULL) {
         struct delivery *of = ((struct slot *)m->_private)->delivery;
@@ -139,7 +138,6 @@ static rd_kafka_resp_err_t send_one(struct sender *s, rd_kafka_topic_t *rkt, str
                                 (ssize_t)r->headers[h].value.n);
         vus[n].vtype = RD_KAFKA_VTYPE_HEADERS, vus[n++].u.headers = headers;
     }
-    HAND_OVER(s);
     rd_kafka_error_t *error = rd_kafka_produceva(s->rk, vus, n);
     if (error == NULL)
         return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -164,7 +162,6 @@ static void refuse(struct sender *s, struct delivery *d, size_t i, rd_kafka_resp
 static size_t send_chunk(struct sender *s, rd_kafka_topic_t *rkt, struct delivery *d, rd_kafka_message_t *m, size_t n)
 {
     size_t refused = 0;
-    HAND_OVER(s);
     size_t sent = (size_t)rd_kafka_produce_batch(rkt, m[0].partition, 0, m, (int)n);
     for (size_t j = 0; sent < n && j < n; j++)
         if (m[j].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
