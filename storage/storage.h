@@ -212,6 +212,7 @@ struct member *member_open(struct storage *s, const struct member_options *o, st
 void member_free(struct member *m);
 /* Replaces the subscription. STORE_ILLEGAL_STATE after member_assign. [blocks: short] */
 int member_subscribe(struct member *m, const struct str *topics, size_t n, struct err *err);
+enum { PATTERN_SHOWN = 60 }; /* bytes of a pattern in an error text, so that the reason has room behind it */
 /* All topics whose whole name matches the regular expression (PCRE2 syntax), new ones too as they appear. ERR_INVALID for a bad one. */
 int member_subscribe_pattern(struct member *m, struct str pattern, struct err *err);
 int member_unsubscribe(struct member *m, struct err *err); /* leaves the group, drops an assignment too */

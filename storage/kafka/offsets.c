@@ -14,7 +14,11 @@ rd_kafka_topic_partition_list_t *member_list(const struct tp *tps, size_t n, str
     char z[TOPIC_NAME_MAX + 1];
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
     for (size_t i = 0; i < n; i++) {
-        if (kafka_topic_z(tps[i].topic, z, err) < 0) {
+        int bad = kafka_topic_z(tps[i].topic, z, err);
+        if (bad == 0 && tps[i].metadata.n > INT16_MAX) /* (librdkafka would send its length modulo 65536) */
+            bad = err_set(err, STORE_INVALID_REQUEST, "The metadata of %s-%d is %zu bytes: at most %d", z, (int)tps[i].partition, tps[i].metadata.n,
+                          INT16_MAX);
+        if (bad < 0) {
             rd_kafka_topic_partition_list_destroy(list);
             return NULL;
         }

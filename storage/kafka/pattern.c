@@ -84,7 +84,8 @@ static int compile(struct pattern *p, struct str expression, struct err *err)
     if (p->code == NULL) {
         unsigned char why[128] = "";
         pcre2_get_error_message(code, why, sizeof why);
-        return err_set(err, ERR_INVALID, "topic pattern '%.*s': %s at offset %zu", STR_ARG(expression), (const char *)why, at);
+        return err_set(err, ERR_INVALID, "Topic pattern '%.*s' is not a regular expression: %s at character %zu",
+                       expression.n > PATTERN_SHOWN ? PATTERN_SHOWN : (int)expression.n, expression.p, (const char *)why, at);
     }
     p->match = pcre2_match_data_create_from_pattern(p->code, NULL);
     p->limits = pcre2_match_context_create(NULL);

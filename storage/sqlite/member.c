@@ -168,8 +168,8 @@ int sqlite_member_subscribe_pattern(struct member *m, struct str pattern, struct
         return subscribe(consumer_of(m), NULL, 0, compiled, err);
     PCRE2_UCHAR text[120];
     pcre2_get_error_message(code, text, sizeof text);
-    return err_set(err, ERR_INVALID, "Topic pattern '%.*s' is not a regular expression: %s at character %zu", STR_ARG(pattern),
-                   (char *)text, at);
+    return err_set(err, ERR_INVALID, "Topic pattern '%.*s' is not a regular expression: %s at character %zu",
+                   pattern.n > PATTERN_SHOWN ? PATTERN_SHOWN : (int)pattern.n, pattern.p, (char *)text, at);
 }
 
 /* Under the lock: as it was after opening. */
