@@ -227,6 +227,15 @@ def test_subscriptions(muir, name, topic, body, topics):
     c.delete()
 
 
+@pytest.mark.parametrize("pattern", table(("bracket", "a["), ("group", "(a"), ("nothing to repeat", "*a"), ("long", "a" * 3000 + "["), ("property", "\\p{Nothing}")))
+def test_patterns_refused(muir, name, pattern):
+    """The reason is told, however long the pattern is; what was subscribed before stays."""
+    c = Consumer(muir, name, topics=[name])
+    a = c.post("/subscription", {"topic_pattern": pattern})
+    assert (a.status, a.code) == (422, 422) and "is not a regular expression: " in a.message and " at character " in a.message, a
+    assert c.get("/subscription").json == {"topics": [name]}
+
+
 def test_nothing_subscribed_leaves_the_instance_free(muir, name, topic):
     c = Consumer(muir, name)
     for body in ({}, {"topics": []}):
@@ -323,6 +332,10 @@ def test_commits_by_list(muir, name, topic):
     assert c.post("/offsets", {"offsets": []}).json == []
     assert c.post("/offsets", "null").json == []  # all [7.69]; nothing was read [7.68]
     assert c.committed((topic, 0), (topic, 1)) == {(topic, 0): 5, (topic, 1): 1}
+    for n in (33000, 65536 + 9, 100000):
+        a = c.post("/offsets", {"offsets": [tp(topic, 0, offset=7, metadata="m" * n)]})
+        assert (a.status, a.code) == (400, 40002) and str(n) in a.message, a
+    assert c.committed((topic, 0)) == {(topic, 0): 5}
     a = muir.p("POST", c.at + "/offsets", {"offsets": [tp(name + "none", offset=1)]})
     assert a.status in (200, 404) and (a.status == 200 or a.code == 40403), a
 
