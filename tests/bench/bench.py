@@ -248,9 +248,14 @@ def create_topic(m, topic):
     call(m.proxy, "POST", f"/v3/clusters/{cluster}/topics", {"topic_name": topic, "partitions_count": 1}, {"Content-Type": "application/json"})
 
 
-def tool_rate(*args):
+def tool_rate(*args, unit="records_per_s"):
     out = subprocess.run(["taskset", "-c", "0", *args], capture_output=True, text=True, check=True).stdout
-    return json.loads(out.strip().splitlines()[-1])["records_per_s"]
+    return json.loads(out.strip().splitlines()[-1])[unit]
+
+
+def bench_json():
+    speeds = [tool_rate(build("bench/bench_json"), "/usr/share/iso-codes/json/iso_3166-2.json", "200", unit="mb_per_s") for _ in range(ROUNDS)]
+    row("JSON reader over iso_3166-2.json", "MB/s", speeds, bar=200, at_most=False)
 
 
 def bench_produce(bootstrap):
@@ -357,6 +362,8 @@ def main():
     cluster = None
     print(f"{'work':64} {'value':>12} {'unit':8} {'yardstick':>14} {'ratio':>8} {'bar':>11}")
     try:
+        if want("JSON"):
+            bench_json()
         if want("GET", "POST", "idle memory", "start to ready, embedded", "registry"):
             bench_registry()
         if want("embedded produce"):
