@@ -10,7 +10,8 @@
 
 static const char *bootstrap(void)
 {
-    return getenv("MUIR_TEST_KAFKA");
+    const char *where = getenv("MUIR_TEST_KAFKA");
+    return where != NULL && *where != '\0' ? where : NULL;
 }
 
 void fixture_ok(int status, const char *call, const struct err *err, const char *file, int line)
