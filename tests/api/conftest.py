@@ -99,11 +99,16 @@ class Muir:
 
     def start(self, ready=True):
         with open(self.log_path, "ab") as log:
+            self.log_from = log.tell()  # what a former run wrote tells other addresses
             self.process = subprocess.Popen(self.args, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory)
-        seen = wait_until(self._addresses)
-        self.registry, self.proxy = "http://" + seen["registry"], "http://" + seen["proxy"]
-        if ready:
-            self.wait_ready()
+        try:
+            seen = wait_until(self._addresses)
+            self.registry, self.proxy = "http://" + seen["registry"], "http://" + seen["proxy"]
+            if ready:
+                self.wait_ready()
+        except BaseException:
+            self.kill()  # nobody else has it yet
+            raise
         return self
 
     def wait_ready(self, seconds=60):
@@ -112,8 +117,9 @@ class Muir:
 
     def _addresses(self):
         assert self.process.poll() is None, f"the server ended with {self.process.returncode}:\n{self.log}"
-        here = self.log.rpartition("program.start")[2]
-        seen = dict(re.findall(r"server\.listening service=(\w+) address=(\S+)", here))
+        with open(self.log_path, errors="replace") as f:
+            f.seek(self.log_from)
+            seen = dict(re.findall(r"server\.listening service=(\w+) address=(\S+)", f.read()))
         return seen if len(seen) == 2 else None
 
     @property

@@ -2,8 +2,10 @@
 name the section. What the plain tests beside this file hold is not said again here."""
 import concurrent.futures
 import json
+import random
 import re
 import socket
+import time
 import urllib.parse
 
 import pytest
@@ -1039,3 +1041,35 @@ def test_head_is_get_without_a_body(muir, name, method, path):
     path = path.replace("{s}", name)
     a, b = muir.r("GET", path), muir.r("HEAD", path)
     assert b.status == a.status and b.body == b"" and b.headers["content-type"] == a.headers["content-type"]
+
+
+# ---- everybody at once -------------------------------------------------------------------------------------------------------------
+
+def test_deletes_race_with_registrations(start_muir):
+    """Few schemas, few subjects, many clients: an id never changes its meaning, nobody sees a server error, and a restart finds the same."""
+    m = start_muir()
+    texts = [json.dumps({"type": "int", "v": i}) for i in range(4)]
+    wrong, end = [], time.monotonic() + 1.5
+
+    def client(k):
+        rnd = random.Random(k)
+        while time.monotonic() < end:
+            subject, text = f"s{rnd.randrange(2)}", rnd.choice(texts)
+            steps = [lambda: post(m, subject, text), lambda: post(m, subject, text), lambda: delete(m, subject, "latest"), lambda: delete(m, subject),
+                     lambda: delete(m, subject, permanent=True), lambda: delete(m, subject, rnd.randrange(1, 6), True)]
+            step = rnd.randrange(len(steps))
+            a = steps[step]()
+            if a.status not in ((200,) if step < 2 else (200, 404)):
+                wrong.append(a)
+            if step < 2 and a.status == 200:
+                held = m.r("GET", f"/schemas/ids/{a.json['id']}")
+                if held.status == 200 and json.loads(held.json["schema"]) != json.loads(text):
+                    wrong.append((a, held))
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(client, range(8)))
+    assert not wrong, wrong[:3]
+    listed = m.r("GET", "/schemas?deleted=true").json
+    assert len({(x["id"], x["schema"]) for x in listed}) == len({x["id"] for x in listed}) == len({x["schema"] for x in listed})
+    assert m.stop() == 0
+    assert start_muir(same_log_as=m).r("GET", "/schemas?deleted=true").json == listed
