@@ -37,16 +37,17 @@ struct context {
 
 /* One identity in one context: an id and its schema. */
 struct content {
-    struct context *context;
+    /* what GET by id looks at, in one cache line */
     int32_t id;
     unsigned char type; /* enum schema_type */
-    unsigned char md5[16];
-    const struct schema_ref *refs;
-    size_t nrefs;
-    struct str metadata, rule_set; /* JSON text or STR_NULL */
     struct body *body;
     struct version *shown, *holders; /* by version.next */
+    struct context *context;
+    size_t nrefs;
+    const struct schema_ref *refs;
     struct content *same;            /* the next one with the same identity (IMPORT may give one schema several ids) */
+    unsigned char md5[16];
+    struct str metadata, rule_set; /* JSON text or STR_NULL */
 };
 
 struct version {
