@@ -135,7 +135,7 @@ int conn_check(struct conn *c, struct err *err)
                        file_path(c->file), (long long)st.st_size, (long long)(pages * page_bytes));
     if (pages * page_bytes <= CHECKED_BYTES && check_every_page(c, err) < 0)
         return -1;
-    return conn_exec(c, "PRAGMA cache_size=-8000", err); /* not before: what was looked through would stay in it */
+    return conn_exec(c, "PRAGMA cache_size=-4000", err); /* not before: what was looked through would stay in it */
 }
 
 static sqlite3_stmt *bind(struct conn *c, enum sql id, struct err *err, const char *types, va_list args)

@@ -198,6 +198,8 @@ def bench_registry():
     row(f"GET /schemas/ids/1 ({len(body)} B), beside nginx", "us CPU", get, ngx, 1.0)
     row("GET /schemas/ids/{10,000 at random}, beside one id", "us CPU", random_ids, single, 1.1)
     row("POST of a registered 1 KB schema, beside the GET", "us CPU", posts, get, 4.0)
+    time.sleep(2)
+    row("idle memory after 10,000 schemas of 1 KB were registered", "MB", [m.rss_mb()], bar=40)
     m.stop()
     idle = Muir("--data", os.path.join(m.dir, "muir.db"))
     time.sleep(2)
