@@ -250,9 +250,11 @@ static int refused(struct kafka_pen *p, const struct record *records, size_t n, 
     bool kept = abort_write(p);
     if (errors_code(e) == STORE_TOO_LARGE)
         return too_large(p, records, at, err);
-    if (!kept && errors_code(e) == STORE_RETRIABLE)
+    /* UNKNOWN: a broker that is in the middle of ending another holder's transaction may say no more than that. */
+    bool passing = errors_code(e) == STORE_RETRIABLE || e == RD_KAFKA_RESP_ERR_UNKNOWN;
+    if (!kept && passing)
         return unknown(p, said, err);
-    *again = kept && (errors_code(e) == STORE_RETRIABLE || e == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    *again = kept && (passing || e == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
     return errors_set(err, p->k->health, e, "pen '%s', record %zu of %zu", p->name, at, n);
 }
 
