@@ -95,36 +95,9 @@ static int compile(struct pattern *p, struct str expression, struct err *err)
     return 0;
 }
 
-struct listing {
-    struct arena arena;
-    struct str *p;
-    size_t n, cap;
-};
-
-static void add_name(void *ctx, const char *name)
-{
-    struct listing *all = ctx;
-    if (all->n == all->cap) {
-        size_t cap = all->cap == 0 ? 64 : all->cap * 2;
-        struct str *p = realloc(all->p, cap * sizeof *p);
-        if (p == NULL)
-            return;
-        all->p = p;
-        all->cap = cap;
-    }
-    if ((all->p[all->n] = arena_str(&all->arena, str_of(name))).p != NULL)
-        all->n++;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return str_cmp(*(const struct str *)a, *(const struct str *)b);
-}
-
 struct pattern *pattern_new(struct kafka *k, rd_kafka_t *rk, struct str expression, struct err *err)
 {
     struct pattern *p = calloc(1, sizeof *p);
-    struct listing all = {0};
     if (p == NULL) {
         err_nomem(err);
         return NULL;
@@ -134,13 +107,8 @@ struct pattern *pattern_new(struct kafka *k, rd_kafka_t *rk, struct str expressi
     pthread_mutex_init(&p->lock, NULL);
     p->looker = (struct looker){.look = look, .ctx = p};
     int status = compile(p, expression, err);
-    if (status == 0 && admin_each_topic(k, k->options.timeout_ms, add_name, &all, NULL) == 0) {
-        if (all.n != 0)
-            qsort(all.p, all.n, sizeof *all.p, by_name);
-        look(p, all.p, all.n);
-    } /* else the cluster is away: the watch looks as soon as it is back */
-    free(all.p);
-    arena_clear(&all.arena);
+    if (status == 0)
+        kafka_watch_look(k, &p->looker, k->options.timeout_ms, NULL); /* while the cluster is away: the watch does as soon as it is back */
     kafka_watch_add(k->watch, &p->looker);
     if (status < 0) {
         pattern_free(p);

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/own.h"
 #include "storage/kafka/health.h"
 
 enum {
@@ -122,20 +123,41 @@ static int by_name(const void *a, const void *b)
     return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
+/* All topics there are, by name. names_clear in any case. */
+static int names_read(struct names *all, struct kafka *k, int timeout_ms, struct err *err)
+{
+    if (admin_each_topic(k, timeout_ms, add_name, all, err) != 0)
+        return -1;
+    if (all->n != 0)
+        qsort(all->p, all->n, sizeof *all->p, by_name);
+    return 0;
+}
+
+static void names_clear(struct names *all)
+{
+    free(all->p);
+    arena_clear(&all->arena);
+}
+
 static void look_around(struct watch *w)
 {
-    struct names all = {0};
+    OWN_BY(names_clear) struct names all = {0};
     struct err err = {0};
-    if (admin_each_topic(w->k, PING_WAIT_MS, add_name, &all, &err) == 0) {
-        if (all.n != 0)
-            qsort(all.p, all.n, sizeof *all.p, by_name);
-        pthread_mutex_lock(&w->look_lock);
-        for (struct looker *l = w->lookers; l != NULL; l = l->next)
-            l->look(l->ctx, all.p, all.n);
-        pthread_mutex_unlock(&w->look_lock);
-    }
-    free(all.p);
-    arena_clear(&all.arena);
+    if (names_read(&all, w->k, PING_WAIT_MS, &err) < 0)
+        return;
+    pthread_mutex_lock(&w->look_lock);
+    for (struct looker *l = w->lookers; l != NULL; l = l->next)
+        l->look(l->ctx, all.p, all.n);
+    pthread_mutex_unlock(&w->look_lock);
+}
+
+int kafka_watch_look(struct kafka *k, struct looker *l, int timeout_ms, struct err *err)
+{
+    OWN_BY(names_clear) struct names all = {0};
+    if (names_read(&all, k, timeout_ms, err) < 0)
+        return -1;
+    l->look(l->ctx, all.p, all.n);
+    return 0;
 }
 
 /* Sleeps until the given time of the monotonic clock, a kick or the end; false at the end. */
