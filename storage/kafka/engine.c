@@ -29,6 +29,14 @@ static rd_kafka_t *asking_handle(struct kafka *k, const char *isolation, struct 
     return conf != NULL ? handle_new(k, HANDLE_ADMIN, &conf, err) : NULL;
 }
 
+/* What handles that still die speak to. */
+static void free_rest(void *ctx)
+{
+    struct kafka *k = ctx;
+    health_free(k->health);
+    free(k);
+}
+
 static void close_all(struct storage *s)
 {
     struct kafka *k = (struct kafka *)s;
@@ -41,12 +49,10 @@ static void close_all(struct storage *s)
     if (k->admin != NULL)
         rd_kafka_destroy(k->admin);
     options_clear(&k->options);
-    if (!reaper_free(k->reaper, REAPER_WAIT_MS)) { /* handles of members still die: they speak to k and its health until then */
+    if (k->reaper == NULL)
+        free_rest(k);
+    else if (!reaper_free(k->reaper, REAPER_WAIT_MS, free_rest, k))
         log_warn("kafka.close", "consumers are still waiting for their group's coordinator; not waited for");
-        return;
-    }
-    health_free(k->health);
-    free(k);
 }
 
 /* In the order in which they stand on each other. */

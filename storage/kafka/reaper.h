@@ -14,8 +14,8 @@ struct reaper;
 struct reaper *reaper_new(void);
 /* Destroys rk in a thread of its own (here and now if there is none to be had). Any thread. */
 void reaper_take(struct reaper *r, rd_kafka_t *rk);
-/* Waits at most wait_ms for those that still die.  False: some are left, and what they refer to must live on; r too then. Else r
- * is freed. */
-bool reaper_free(struct reaper *r, int wait_ms);
+/* Ends r when the last of those that still die is dead, and calls last(ctx) then: in this call if that is within wait_ms (true), else in the
+ * thread of the one that dies last (false). What the handles refer to must live until then. */
+bool reaper_free(struct reaper *r, int wait_ms, void (*last)(void *ctx), void *ctx);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "storage/kafka/reaper.h"
 #include "storage/storage.h"
 
 enum { QUICK_MS = 1500 /* nothing that does not need the cluster may take longer */ };
@@ -445,6 +446,33 @@ static void small_records_fit_a_topic_with_a_small_limit(void **state)
 }
 
 /* Fetching must not stand still when a full queue has been emptied (up to a second each time, if left to librdkafka). */
+static void count(void *ctx)
+{
+    atomic_fetch_add((_Atomic int *)ctx, 1);
+}
+
+/* Who leaves before the last handle is dead is told by the one that dies last; nothing is left behind. */
+static void dying_handles_are_waited_for_or_told_of(void **state)
+{
+    for (int wait_ms = 0; wait_ms <= 5000; wait_ms += 5000) {
+        static _Atomic int ended;
+        ended = 0;
+        struct reaper *r = reaper_new();
+        assert_non_null(r);
+        for (int i = 0; i < 3; i++) {
+            char why[200];
+            rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, NULL, why, sizeof why);
+            assert_non_null(rk);
+            reaper_take(r, rk);
+        }
+        bool at_once = reaper_free(r, wait_ms, count, &ended);
+        assert_true(at_once || wait_ms == 0);
+        for (int64_t until = clock_mono_ms() + 5000; ended == 0 && clock_mono_ms() < until;)
+            clock_sleep_ms(2);
+        assert_int_equal(ended, 1);
+    }
+}
+
 static void reading_does_not_stand_still(void **state)
 {
     enum { N = 20000, SIZE = 1000 };
@@ -527,6 +555,7 @@ int main(void)
         cmocka_unit_test(away_later_then_back),
         cmocka_unit_test(a_reader_goes_on_after_an_absence),
         cmocka_unit_test(small_records_fit_a_topic_with_a_small_limit),
+        cmocka_unit_test(dying_handles_are_waited_for_or_told_of),
         cmocka_unit_test(reading_does_not_stand_still),
     };
     return cmocka_run_group_tests(tests, quiet, NULL);
