@@ -5,7 +5,7 @@
  * wakes, a time is reached, a client goes away) is noted under consumers->lock and handed to the next owner:
  *
  *     handler, wake, timer --consumer_event--> ready queue --poller--> consumer_serve_reads
- *     handler --consumer_add_call--> calls --pool--> call->run, one after the other
+ *     handler --consumers_call--> calls --pool--> call->run, one after the other
  *
  *  (1) A record is in exactly one of: the log, a polled batch, an answer.  It leaves its batch only when the answer that holds it was handed to
  *      the server; a read whose client went away leaves its records where they were, for the next one.
@@ -31,8 +31,8 @@ struct consumer;
 /* One request that wants the member. In the request's arena (but for the one that closes). */
 struct call {
     struct call *next;
-    struct request *req; /* NULL: the instance expired or the program ends; nobody waits for an answer */
-    struct reply *reply;
+    struct request *req; /* NULL for the one that closes */
+    struct reply *reply; /* NULL: the instance expired or the program ends; nobody waits for an answer */
     /* On a pool thread, owning c. 0, -1 with err, or CALL_REPLIED when it has finished the reply itself (then call is gone). */
     int (*run)(struct consumer *c, struct call *call, struct err *err);
     const void *body; /* what the handler read from the request */
@@ -148,8 +148,8 @@ int consumers_add(struct consumers *all, struct consumer **c, struct call *call,
 /* Finds the instance and queues a call for it. REPLY_LATER, or -1 with err. */
 int consumers_call(struct consumers *all, struct request *req, struct reply *reply,
                    int (*run)(struct consumer *c, struct call *call, struct err *err), const void *body, struct err *err);
-/* With the lock held: takes the instance out of the map and queues its closing; req and reply may be NULL. */
-void consumer_close(struct consumer *c, struct request *req, struct reply *reply);
+/* With the lock held: takes the instance out of the map and queues its closing; reply may be NULL. */
+void consumer_close(struct consumer *c, struct reply *reply);
 /* With the lock held: somebody should look at the reads of c. */
 void consumer_event(struct consumer *c);
 /* With the lock held: consumer_event at ms (monotonic) at the latest; replaces an earlier time. INT64_MAX: never. */

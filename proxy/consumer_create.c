@@ -233,6 +233,7 @@ static int open_member(struct consumer *c, struct call *call, struct err *err)
     c->closing = true;
     pthread_mutex_unlock(&c->all->lock);
     c->closed = true;
+    consumer_end_reads(c); /* of who guessed the name: without a member there is nothing to look at */
     return -1;
 }
 
@@ -268,7 +269,7 @@ int consumers_delete(void *arg, struct request *req, struct reply *reply, struct
     struct consumer *c = consumers_lock_instance(all, req, err);
     if (c == NULL)
         return -1;
-    consumer_close(c, req, reply);
+    consumer_close(c, reply);
     pthread_mutex_unlock(&all->lock);
     return REPLY_LATER;
 }

@@ -284,11 +284,11 @@ static int close_member(struct consumer *c, struct call *call, struct err *err)
     return 0;
 }
 
-void consumer_close(struct consumer *c, struct request *req, struct reply *reply)
+void consumer_close(struct consumer *c, struct reply *reply)
 {
     map_remove(&c->all->by_key, c->key);
     c->closing = true;
-    c->closer = (struct call){.req = req, .reply = reply, .run = close_member};
+    c->closer = (struct call){.reply = reply, .run = close_member};
     add_call(c, &c->closer);
 }
 
@@ -315,7 +315,7 @@ static void close_those(struct consumers *all, bool (*which)(const struct consum
         for (size_t i = 0; i < n; i++) {
             if (which == is_expired)
                 log_info("consumer.expired", "group=%.*s instance=%.*s", STR_ARG(some[i]->group), STR_ARG(some[i]->name));
-            consumer_close(some[i], NULL, NULL);
+            consumer_close(some[i], NULL);
         }
     } while (n == 256);
 }

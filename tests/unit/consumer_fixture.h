@@ -133,7 +133,7 @@ static struct {
     int64_t end[PARTITIONS], committed[PARTITIONS], stored[PARTITIONS];
     char *metadata[PARTITIONS];
     struct member *members[2000];
-    int nmembers, fail_open, fail_poll, commit_ms, most_threads;
+    int nmembers, fail_open, open_ms, fail_poll, commit_ms;
 } store;
 
 struct storage fake_storage;
@@ -151,6 +151,7 @@ static void leave(struct member *m) { atomic_fetch_sub(&((struct fake_member *)m
 static struct member *fake_open(struct storage *s, const struct member_options *o, struct err *err)
 {
     struct fake_member *f = calloc(1, sizeof *f);
+    clock_sleep_ms(store.open_ms);
     pthread_mutex_lock(&store.lock);
     if (store.fail_open > 0) {
         store.fail_open--;

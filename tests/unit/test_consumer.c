@@ -68,6 +68,21 @@ static void a_failed_creation_frees_the_name(void **state)
     assert_int_equal(ask(*state, consumers_post, NULL, NULL, NULL, "{\"name\":\"a\"}"), 200);
 }
 
+static void a_read_that_waits_for_a_failed_creation(void **state)
+{
+    struct request create = {.group = "g", .body = STR("{\"name\":\"a\"}")}, read = {.group = "g", .instance = "a"};
+    store.fail_open = 1;
+    store.open_ms = 100;
+    send_request(*state, consumers_post, &create);
+    send_request(*state, consumers_get_records, &read);
+    finish(&read);
+    assert_int_equal(read.reply.status, 404);
+    finish(&create);
+    assert_int_equal(create.reply.status, 403);
+    drop(&read);
+    drop(&create);
+}
+
 static void no_more_than_the_limit(void **state)
 {
     struct world *w = *state;
@@ -271,7 +286,8 @@ static void everything_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(creation), CASE(names_and_uris), CASE(a_failed_creation_frees_the_name), CASE(no_more_than_the_limit),
+        CASE(creation), CASE(names_and_uris), CASE(a_failed_creation_frees_the_name),
+        CASE(a_read_that_waits_for_a_failed_creation), CASE(no_more_than_the_limit),
         CASE(deletion_ends_the_wait), CASE(expiry), CASE(subscriptions), CASE(many_idle_instances), CASE(everything_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
