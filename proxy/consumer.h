@@ -171,6 +171,8 @@ bool consumer_has_work(const struct consumer *c);
 void consumer_reap_reads(struct consumer *c);
 /* As owner: ends all reads with what they hold, or with 40403. */
 void consumer_end_reads(struct consumer *c);
+/* As owner, after the member was given other partitions: the next answer is not made ahead of them. */
+void consumer_undo_ahead(struct consumer *c);
 /* As owner: what is polled and unanswered of these partitions (n 0: of all) will not be delivered. */
 void consumer_drop_polled(struct consumer *c, const struct tp *tps, size_t n);
 

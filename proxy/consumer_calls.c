@@ -57,6 +57,7 @@ static int run_subscribe(struct consumer *c, struct call *call, struct err *err)
         err->code = PROXY_UNPROCESSABLE;
         return -1;
     }
+    consumer_undo_ahead(c);
     return no_content(call);
 }
 
@@ -164,6 +165,7 @@ static int run_assign(struct consumer *c, struct call *call, struct err *err)
     const struct list *l = call->body;
     if (member_assign(c->member, l->tps, l->n, err) < 0)
         return consumer_storage_err(err);
+    consumer_undo_ahead(c);
     return no_content(call);
 }
 

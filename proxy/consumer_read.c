@@ -45,6 +45,12 @@ static void undo_ahead(struct consumer *c)
     buf_clear(&c->ahead.body);
 }
 
+void consumer_undo_ahead(struct consumer *c)
+{
+    undo_ahead(c);
+    c->ahead_bytes = 0; /* nor made once more: the next read drops what was polled of partitions that went (drop_lost) */
+}
+
 static bool is_named(const struct tp *tps, size_t n, struct str topic, int32_t partition)
 {
     for (size_t i = 0; i < n; i++)

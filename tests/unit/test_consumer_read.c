@@ -298,6 +298,23 @@ static void the_next_answer_is_made_ahead(void **state)
     assert_int_equal(store.committed[0], 13); /* what was given, and no more */
 }
 
+static void what_was_made_ahead_goes_with_its_assignment(void **state)
+{
+    struct world *w = *state;
+    w->conf.consumer_max_poll_records = 10;
+    make(w, "c", "binary", QUICK);
+    assert_int_equal(ask(w, consumers_post_assignments, "c", NULL, NULL, "{\"partitions\":[{\"topic\":\"t\",\"partition\":0}]}"), 204);
+    for (int i = 0; i < 100; i++)
+        add_text(0, "0123456789");
+    add_text(1, "x");
+    assert_int_equal(ask(w, consumers_get_records, "c", NULL, NULL, NULL), 200);
+    wait_for_ahead(w);
+    assert_int_equal(ask(w, consumers_post_assignments, "c", NULL, NULL, "{\"partitions\":[{\"topic\":\"t\",\"partition\":1}]}"), 204);
+    assert_int_equal(ask(w, consumers_get_records, "c", NULL, NULL, NULL), 200);
+    assert_int_equal(count("\"partition\":0"), 0);
+    assert_int_equal(count("\"partition\":1"), 1);
+}
+
 static void errors_of_the_log(void **state)
 {
     make_and_subscribe(*state, "c", "binary", QUICK);
@@ -370,7 +387,8 @@ int main(void)
         CASE(binary_records), CASE(json_records_and_poison), CASE(formats_must_agree), CASE(max_bytes), CASE(times),
         CASE(a_wake_ends_the_wait), CASE(a_client_that_goes_away_loses_nothing), CASE(gone_while_a_commit_hangs),
         CASE(a_seek_forgets_what_was_polled_of_that_partition), CASE(a_seek_while_a_read_holds_records), CASE(commit_without_a_list),
-        CASE(the_next_answer_is_made_ahead), CASE(errors_of_the_log), CASE(avro_records), CASE(a_slow_registry_does_not_hold_the_read),
+        CASE(the_next_answer_is_made_ahead), CASE(what_was_made_ahead_goes_with_its_assignment), CASE(errors_of_the_log), CASE(avro_records),
+        CASE(a_slow_registry_does_not_hold_the_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
