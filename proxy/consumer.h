@@ -81,7 +81,7 @@ struct consumer {
     /* fixed at creation */
     struct str key, group, name; /* key, owned: see consumer_key; the others lie in it */
     enum embedded format;
-    char reset[12]; /* auto.offset.reset */
+    const char *reset; /* auto.offset.reset */
     bool auto_commit;
     int64_t min_bytes, request_timeout_ms;
     /* all->lock */

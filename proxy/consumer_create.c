@@ -1,7 +1,6 @@
 /* proxy/consumer_create.c - POST and DELETE of a consumer instance (proxy-api.md 1.5). */
 #include <errno.h>
 #include <stdlib.h>
-#include <stdio.h>
 #include <sys/random.h>
 
 #include "base/json.h"
@@ -22,59 +21,42 @@ const struct media media_records = {.produces = records_out, .consumes = call_in
 
 struct create {
     struct str name;
-    enum embedded format;
-    const char *reset;
-    bool auto_commit;
+    int format, reset, auto_commit; /* which of the words of their choices: 0, binary and latest, are defaults */
     int64_t min_bytes, request_timeout_ms;
 };
 
 static const char *const create_names[] = {"name", "id", "format", "auto.offset.reset", "auto.commit.enable", "fetch.min.bytes",
                                            "responseMinBytes", "consumer.request.timeout.ms", "requestWaitMs", NULL};
 
-static int read_format(const struct json *v, enum embedded *out, struct err *err)
+/* A member that is one of a few words, in any letter case. */
+struct choice {
+    const char *name;
+    const char *const *words; /* ends with NULL */
+    int code;
+    const char *wrong, *expected; /* of the error's text */
+};
+static const char *const reset_words[] = {"latest", "earliest", "none", NULL};
+static const char *const bool_words[] = {"false", "true", NULL};
+static const struct choice format_choice = {"format", embedded_names, PROXY_UNPROCESSABLE, "Invalid format type.", "binary, json or avro"};
+static const struct choice reset_choice = {"auto.offset.reset", reset_words, PROXY_CONSUMER_CONFIG,
+                                           "Invalid consumer configuration: auto.offset.reset", "earliest, latest or none"};
+static const struct choice auto_commit_choice = {"auto.commit.enable", bool_words, PROXY_CONSUMER_CONFIG,
+                                                 "Invalid consumer configuration: auto.commit.enable", "true or false"};
+
+/* *at: which of the words; it stays for a member that is missing or null. */
+static int read_choice(const struct json *o, const struct choice *of, int *at, struct err *err)
 {
-    static const char *const names[] = {[EMBEDDED_BINARY] = "binary", [EMBEDDED_JSON] = "json", [EMBEDDED_AVRO] = "avro"};
     struct str text;
-    if (body_text(v, "format", &text, err) < 0)
+    if (body_text(json_get(o, of->name), of->name, &text, err) < 0)
         return -1;
     if (text.p == NULL)
         return 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (str_eq_nocase(text, str_of(names[i]))) {
-            *out = (enum embedded)i;
+    for (int i = 0; of->words[i] != NULL; i++)
+        if (str_eq_nocase(text, str_of(of->words[i]))) {
+            *at = i;
             return 0;
         }
-    return err_set(err, PROXY_UNPROCESSABLE, "Invalid format type. '%.*s': expected binary, json or avro", STR_ARG(text));
-}
-
-static int read_reset(const struct json *v, const char **out, struct err *err)
-{
-    static const char *const names[] = {"earliest", "latest", "none"};
-    struct str text;
-    if (body_text(v, "auto.offset.reset", &text, err) < 0)
-        return -1;
-    if (text.p == NULL)
-        return 0;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (str_eq_nocase(text, str_of(names[i]))) {
-            *out = names[i];
-            return 0;
-        }
-    return err_set(err, PROXY_CONSUMER_CONFIG, "Invalid consumer configuration: auto.offset.reset '%.*s': expected earliest, latest or none",
-                   STR_ARG(text));
-}
-
-static int read_auto_commit(const struct json *v, bool *out, struct err *err)
-{
-    struct str text;
-    if (body_text(v, "auto.commit.enable", &text, err) < 0)
-        return -1;
-    if (text.p == NULL)
-        return 0;
-    if (!str_eq_nocase(text, STR("true")) && !str_eq_nocase(text, STR("false")))
-        return err_set(err, PROXY_CONSUMER_CONFIG, "Invalid consumer configuration: auto.commit.enable '%.*s': expected true or false", STR_ARG(text));
-    *out = str_eq_nocase(text, STR("true"));
-    return 0;
+    return err_set(err, of->code, "%s '%.*s': expected %s", of->wrong, STR_ARG(text), of->expected);
 }
 
 static int read_number(const struct json *o, const char *name, const char *alias, int64_t *out, struct err *err)
@@ -100,7 +82,7 @@ static int read_create(const struct proxy *p, struct request *req, struct create
 {
     struct json *o;
     struct str id;
-    *out = (struct create){.reset = "latest", .auto_commit = true, .min_bytes = p->conf->fetch_min_bytes,
+    *out = (struct create){.auto_commit = true, .min_bytes = p->conf->fetch_min_bytes,
                            .request_timeout_ms = p->conf->consumer_request_timeout_ms};
     if (body_object(req, &o, err) < 0 || body_check_names(o, create_names, err) < 0 || body_text(json_get(o, "name"), "name", &out->name, err) < 0 ||
         body_text(json_get(o, "id"), "id", &id, err) < 0)
@@ -113,8 +95,8 @@ static int read_create(const struct proxy *p, struct request *req, struct create
         return err_set(err, PROXY_UNPROCESSABLE, "name must not hold a NUL");
     if (out->name.n > 1000)
         return err_set(err, PROXY_UNPROCESSABLE, "name must not be longer than 1000 bytes (it has %zu)", out->name.n);
-    return read_format(json_get(o, "format"), &out->format, err) < 0 || read_reset(json_get(o, "auto.offset.reset"), &out->reset, err) < 0 ||
-                   read_auto_commit(json_get(o, "auto.commit.enable"), &out->auto_commit, err) < 0 ||
+    return read_choice(o, &format_choice, &out->format, err) < 0 || read_choice(o, &reset_choice, &out->reset, err) < 0 ||
+                   read_choice(o, &auto_commit_choice, &out->auto_commit, err) < 0 ||
                    read_number(o, "fetch.min.bytes", "responseMinBytes", &out->min_bytes, err) < 0 ||
                    read_number(o, "consumer.request.timeout.ms", "requestWaitMs", &out->request_timeout_ms, err) < 0
                ? -1
@@ -150,8 +132,8 @@ static struct consumer *consumer_new(struct consumers *all, struct str group, co
     c->key = consumer_key(group, from->name, key);
     c->group = str_n(key + sizeof(uint32_t), group.n);
     c->name = str_n(c->group.p + group.n, from->name.n);
-    c->format = from->format;
-    snprintf(c->reset, sizeof c->reset, "%s", from->reset);
+    c->format = (enum embedded)from->format;
+    c->reset = reset_words[from->reset];
     c->auto_commit = from->auto_commit;
     c->min_bytes = from->min_bytes;
     c->request_timeout_ms = from->request_timeout_ms;

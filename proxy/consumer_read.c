@@ -440,10 +440,9 @@ static bool go_on(struct consumer *c, struct read *r, int64_t *again_ms)
             end_first(c, r, NULL);
             return true;
         }
-        if (c->poll_err.code == 0 && now < c->not_before_ms) {
+        if (r->looked && c->poll_err.code == 0 && now < c->not_before_ms) {
             *again_ms = c->not_before_ms < r->deadline_ms ? c->not_before_ms : r->deadline_ms;
-            if (r->looked)
-                return false;
+            return false;
         }
         int came = c->poll_err.code != 0 ? -1 : enough ? 0 : poll_once(c, r->max_bytes - r->answer.taken);
         r->looked = true;
@@ -615,8 +614,6 @@ static int query_number(struct request *req, const char *name, int64_t *out, str
     return 0;
 }
 
-static const char *const format_names[] = {"binary", "json", "avro"};
-
 /* The formats with a schema are one: what a record shows as is in its frame. */
 static enum embedded format_of_media(struct str type)
 {
@@ -629,7 +626,7 @@ static int begin_read(struct consumer *c, struct request *req, struct read *r, i
     enum embedded asked = format_of_media(str_of(request_accepts(req)));
     if (asked != c->format)
         return err_set(err, PROXY_FORMAT_MISMATCH, "This read asks for the format %s (Accept: %s), but the instance was created with format %s",
-                       format_names[asked], request_accepts(req), format_names[c->format]);
+                       embedded_names[asked], request_accepts(req), embedded_names[c->format]);
     int64_t limit = c->request_timeout_ms;
     if (timeout > 0 && timeout < limit)
         limit = timeout;

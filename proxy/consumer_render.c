@@ -62,18 +62,17 @@ static void put_end_buf(struct buf *out, const struct record *r)
         out->n += (size_t)(put_end(to, r) - to);
 }
 
-static enum render render_binary(const struct record *r, struct str topic, struct buf *out, bool first)
+static void render_binary(const struct record *r, struct str topic, struct buf *out, bool first)
 {
     put_start(out, topic, first);
     char *from = buf_reserve(out, BASE64_LENGTH(r->key.n) + BASE64_LENGTH(r->value.n) + 16 + END_ROOM), *to = from;
     if (from == NULL)
-        return RENDER_DONE;
+        return;
     to = put_bytes(r->key, to);
     to = PUT_LITERAL(to, ",\"value\":");
     to = put_bytes(r->value, to);
     to = put_end(to, r);
     out->n += (size_t)(to - from);
-    return RENDER_DONE;
 }
 
 static int poison(const struct record *r, struct str topic, const char *part, const char *why, struct err *err)

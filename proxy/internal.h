@@ -1,4 +1,4 @@
-/* proxy/internal.h - what the rooms of the proxy share: the struct itself, its configuration, and how a handler leaves the loop thread.  Private to
+/* proxy/internal.h - what the files of the proxy share: the struct itself, its configuration, and how a handler leaves the loop thread.  Private to
  * proxy/. */
 #ifndef PROXY_INTERNAL_H
 #define PROXY_INTERNAL_H
@@ -58,6 +58,7 @@ extern const char *const media_unsupported[]; /* types of the 415 answer of v2 r
 
 /* How keys and values stand in JSON. */
 enum embedded { EMBEDDED_BINARY, EMBEDDED_JSON, EMBEDDED_AVRO };
+extern const char *const embedded_names[]; /* "binary", ...; ends with NULL */
 /* The format of a media type; binary for STR_NULL and for those that name none. */
 enum embedded embedded_of_media(struct str type);
 

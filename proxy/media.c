@@ -16,6 +16,8 @@ const struct media media_produce = {.produces = v2_out, .consumes = embedded_in,
 const struct media media_v3 = {.produces = v3_out, .consumes = v3_in};
 const struct media media_health = {.produces = health_out};
 
+const char *const embedded_names[] = {[EMBEDDED_BINARY] = "binary", [EMBEDDED_JSON] = "json", [EMBEDDED_AVRO] = "avro", NULL};
+
 enum embedded embedded_of_media(struct str type)
 {
     return str_is(type, MEDIA_JSON) ? EMBEDDED_JSON : str_is(type, MEDIA_AVRO) ? EMBEDDED_AVRO : EMBEDDED_BINARY;

@@ -30,7 +30,8 @@ struct str v3_link(struct v3 *v, const char *path, ...)
     return arena_printf(v->arena, "%.*s/v3/clusters/%.*s%s", STR_ARG(v->base), STR_ARG(v->cluster), tail);
 }
 
-void v3_resource(struct v3 *v, const char *kind, struct str self, struct str crn)
+/* An object's "kind", and its "metadata" up to what stands behind "self". */
+static void put_head(struct v3 *v, const char *kind, struct str self)
 {
     jw_object(&v->w);
     jw_key(&v->w, "kind");
@@ -39,6 +40,11 @@ void v3_resource(struct v3 *v, const char *kind, struct str self, struct str crn
     jw_object(&v->w);
     jw_key(&v->w, "self");
     jw_str(&v->w, self);
+}
+
+void v3_resource(struct v3 *v, const char *kind, struct str self, struct str crn)
+{
+    put_head(v, kind, self);
     jw_key(&v->w, "resource_name");
     jw_str(&v->w, arena_printf(v->arena, "crn://%.*s/kafka=%.*s%.*s", STR_ARG(v->authority), STR_ARG(v->cluster), STR_ARG(crn)));
     jw_object_end(&v->w);
@@ -57,13 +63,7 @@ void v3_related(struct v3 *v, const char *name, struct str link)
 
 void v3_list(struct v3 *v, const char *kind, struct str self)
 {
-    jw_object(&v->w);
-    jw_key(&v->w, "kind");
-    jw_str(&v->w, str_of(kind));
-    jw_key(&v->w, "metadata");
-    jw_object(&v->w);
-    jw_key(&v->w, "self");
-    jw_str(&v->w, self);
+    put_head(v, kind, self);
     jw_key(&v->w, "next");
     jw_null(&v->w);
     jw_object_end(&v->w);
