@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #include "base/map.h"
+#include "proxy/body.h"
 #include "proxy/consumers.h"
 #include "proxy/internal.h"
 
@@ -183,25 +184,6 @@ enum render { RENDER_DONE, RENDER_OVER, RENDER_POISON, RENDER_WAIT };
  * RENDER_POISON: cannot be shown, err says why (40801). RENDER_WAIT: schema *missing has to be fetched. As owner. */
 enum render consumer_render(struct consumer *c, const struct record *r, struct str topic, struct buf *out, bool first, size_t *taken, size_t max,
                             int32_t *missing, struct err *err);
-
-/* ---- consumer_body.c: JSON bodies of consumer calls (proxy-api.md 0.4) */
-
-/* The body as a tree in the request's arena; *root NULL for none and for null. 400 when it is no JSON object. */
-int body_object(struct request *req, struct json **root, struct err *err);
-/* 422 for a member that is not among names (ends with NULL). */
-int body_check_names(const struct json *object, const char *const *names, struct err *err);
-/* The text of a string, number or boolean; STR_NULL for NULL and null; 400 for others. */
-int body_text(const struct json *v, const char *name, struct str *out, struct err *err);
-/* An integer in [min, max] as Jackson takes it ("12", 1.7 -> 1). *given false for NULL, null and "". 400 for others. */
-int body_int(const struct json *v, const char *name, int64_t min, int64_t max, int64_t *out, bool *given, struct err *err);
-enum { BODY_LIST_MAX = 10000 }; /* entries of one list: an engine may look through them for each of them, and keeps something for each */
-/* 422 when v, an array, is longer than that. */
-int body_check_length(const struct json *v, const char *name, struct err *err);
-enum { TP_OFFSET = 1, TP_TIMESTAMP = 2 }; /* what an entry must have beside topic and partition; then it may have metadata too */
-/* The array v of entries, in the arena: offset holds what (TP_TIMESTAMP: milliseconds). */
-int body_partitions(const struct json *v, const char *name, int what, struct arena *a, struct tp **out, size_t *n, struct err *err);
-/* "2020-01-02T03:04:05.678Z", with a zone offset or without seconds, to Unix milliseconds. */
-bool body_instant(struct str text, int64_t *ms);
 
 /* proxy_storage_err, with the API's "Illegal state: " where it belongs. Returns -1. */
 int consumer_storage_err(struct err *err);

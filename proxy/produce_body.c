@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "proxy/body.h"
 #include "proxy/embedded.h"
 #include "serde/wire.h"
 
@@ -18,23 +19,13 @@ static int wrong_type(struct err *err, const char *type, enum json_token tok, co
     return err_set(err, PROXY_BAD_REQUEST, "Cannot deserialize value of type %s from a %s at %s", type, embedded_token_name(tok), place);
 }
 
-static int unknown_field(const struct json_reader *r, struct err *err)
-{
-    return err_set(err, PROXY_UNPROCESSABLE, "Unrecognized field: %.*s", STR_ARG(r->text));
-}
-
 /* A whole number, also as text or with a fraction that is cut off: 1 present, 0 null or "". */
 static int read_i32(const struct json_reader *r, enum json_token tok, const char *place, int32_t *out, struct err *err)
 {
     int64_t v;
     if (tok == JSON_NULL || (tok == JSON_STRING && r->text.n == 0))
         return 0;
-    bool ok = tok == JSON_NUMBER ? json_number_i64(r->text, &v) : tok == JSON_STRING && str_to_i64(str_trim(r->text), &v);
-    if (!ok && tok == JSON_NUMBER) {
-        double d = json_number_double(r->text);
-        if ((ok = d > -2147483649.0 && d < 2147483648.0))
-            v = (int64_t)d;
-    }
+    bool ok = tok == JSON_NUMBER ? body_whole(r->text, &v) : tok == JSON_STRING && str_to_i64(str_trim(r->text), &v);
     if (tok != JSON_NUMBER && tok != JSON_STRING)
         return wrong_type(err, "int", tok, place);
     if (!ok || v < INT32_MIN || v > INT32_MAX)
@@ -156,7 +147,7 @@ static int read_record(struct produce_body *b, struct json_reader *r, enum json_
             if (read_partition(b, r, index, &out->partition, err) < 0)
                 break;
         } else {
-            return unknown_field(r, err);
+            return body_unknown(r->text, err);
         }
     }
     if (r->err.code != 0)
@@ -295,7 +286,7 @@ static int read_member(struct produce_body *b, struct json_reader *r, struct err
         return read_side(b, r, false, false, err);
     if (json_string_is(r, STR("key_schema")))
         return read_side(b, r, true, false, err);
-    return unknown_field(r, err);
+    return body_unknown(r->text, err);
 }
 
 static int check_body(const struct produce_body *b, struct err *err)

@@ -1,6 +1,5 @@
 /* proxy/v3_topics.c - topics of a cluster: list, get, create, delete (proxy-api.md 2.6). */
-#include <math.h>
-
+#include "proxy/body.h"
 #include "proxy/v3.h"
 
 static void put_topic(struct v3 *v, struct str name, bool is_internal, int64_t replication_factor, int64_t partitions)
@@ -76,37 +75,15 @@ static int wrong_type(struct err *err, const char *type, const char *place)
     return err_set(err, PROXY_BAD_REQUEST, "Cannot deserialize value of type %s at %s", type, place);
 }
 
-static int unknown_field(struct err *err, struct str name)
+/* null and "" leave out as it is. */
+static int read_i32(const struct json *v, const char *name, int32_t *out, struct err *err)
 {
-    return err_set(err, PROXY_UNPROCESSABLE, "Unrecognized field: %.*s", STR_ARG(name));
-}
-
-static int read_text(const struct json *v, const char *place, struct str *out, struct err *err)
-{
-    switch (v->type) {
-    case JSON_T_STRING: case JSON_T_NUMBER: *out = v->text; return 0;
-    case JSON_T_TRUE: *out = STR("true"); return 0;
-    case JSON_T_FALSE: *out = STR("false"); return 0;
-    case JSON_T_NULL: *out = STR_NULL; return 0;
-    default: return wrong_type(err, "string", place);
-    }
-}
-
-/* Whole numbers, as text too; a fraction is cut off; null and "" leave out as it is. */
-static int read_i32(const struct json *v, const char *place, int32_t *out, struct err *err)
-{
-    int64_t n = 0;
-    if (v->type == JSON_T_NULL || (v->type == JSON_T_STRING && v->text.n == 0))
-        return 0;
-    bool ok = v->type == JSON_T_NUMBER ? json_number_i64(v->text, &n) : v->type == JSON_T_STRING && str_to_i64(str_trim(v->text), &n);
-    if (!ok && v->type == JSON_T_NUMBER) {
-        double d = trunc(json_number_double(v->text));
-        if ((ok = d >= INT32_MIN && d <= INT32_MAX))
-            n = (int64_t)d;
-    }
-    if (!ok || n < INT32_MIN || n > INT32_MAX)
-        return wrong_type(err, "int (a whole number of 32 bits)", place);
-    *out = (int32_t)n;
+    int64_t n;
+    bool given;
+    if (body_int(v, name, INT32_MIN, INT32_MAX, &n, &given, err) < 0)
+        return -1;
+    if (given)
+        *out = (int32_t)n;
     return 0;
 }
 
@@ -124,9 +101,9 @@ static int read_config(const struct json *v, struct topic_config *out, struct er
     if (v->type != JSON_T_OBJECT)
         return wrong_type(err, "config ({\"name\":...,\"value\":...})", "configs");
     for (const struct json *m = v->first; m != NULL; m = m->next) {
-        if (str_is(m->key, "name") ? read_text(m, "configs.name", &out->name, err) < 0
-            : str_is(m->key, "value") ? read_text(m, "configs.value", &out->value, err) < 0
-                                      : unknown_field(err, m->key) < 0)
+        if (str_is(m->key, "name") ? body_text(m, "configs.name", &out->name, err) < 0
+            : str_is(m->key, "value") ? body_text(m, "configs.value", &out->value, err) < 0
+                                      : body_unknown(m->key, err) < 0)
             return -1;
     }
     return out->name.p != NULL ? 0 : err_set(err, PROXY_BAD_REQUEST, "Missing required property 'name' at configs");
@@ -138,6 +115,8 @@ static int read_configs(const struct json *v, struct arena *a, struct topic_spec
         return 0;
     if (v->type != JSON_T_ARRAY)
         return wrong_type(err, "list of configs", "configs");
+    if (body_check_length(v, "configs", err) < 0)
+        return -1;
     struct topic_config *configs = arena_calloc(a, v->count, sizeof *configs);
     if (configs == NULL)
         return err_nomem(err);
@@ -155,6 +134,8 @@ static int read_assignments(const struct json *v, struct arena *a, struct topic_
         return 0;
     if (v->type != JSON_T_OBJECT)
         return wrong_type(err, "map from partition to list of brokers", place);
+    if (body_check_length(v, place, err) < 0)
+        return -1;
     struct replica_list *lists = arena_calloc(a, v->count, sizeof *lists);
     if (lists == NULL)
         return err_nomem(err);
@@ -184,13 +165,13 @@ static int read_spec(const struct json *body, struct arena *a, struct topic_spec
     if (body->type != JSON_T_OBJECT)
         return wrong_type(err, "topic", "the root");
     for (const struct json *m = body->first; m != NULL; m = m->next) {
-        int got = str_is(m->key, "topic_name")             ? read_text(m, "topic_name", &spec->name, err)
+        int got = str_is(m->key, "topic_name")             ? body_text(m, "topic_name", &spec->name, err)
                   : str_is(m->key, "partitions_count")     ? read_i32(m, "partitions_count", &spec->partitions, err)
                   : str_is(m->key, "replication_factor")   ? read_i32(m, "replication_factor", &spec->replication_factor, err)
                   : str_is(m->key, "replicas_assignments") ? read_assignments(m, a, spec, err)
                   : str_is(m->key, "configs")              ? read_configs(m, a, spec, err)
                   : str_is(m->key, "validate_only")        ? read_bool(m, "validate_only", &spec->validate_only, err)
-                                                           : unknown_field(err, m->key);
+                                                           : body_unknown(m->key, err);
         if (got < 0)
             return -1;
     }
@@ -199,19 +180,6 @@ static int read_spec(const struct json *body, struct arena *a, struct topic_spec
     if (spec->nassignments != 0) /* then they say it all */
         spec->partitions = spec->replication_factor = -1;
     return 0;
-}
-
-/* 1-249 of [A-Za-z0-9._-], neither "." nor "..": asked before the cluster is, so not left to the storage. */
-static bool topic_name_legal(struct str name)
-{
-    if (name.n < 1 || name.n > 249 || str_is(name, ".") || str_is(name, ".."))
-        return false;
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i], lower = (char)(c | 0x20);
-        if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-')
-            return false;
-    }
-    return true;
 }
 
 /* What will be there: as storage tells, else as was asked for, else 0. */
@@ -239,7 +207,7 @@ static int create_work(struct proxy *p, struct request *req, struct reply *reply
     const struct json *body = v3_body(req, err);
     if (body == NULL || read_spec(body, request_arena(req), &spec, err) < 0)
         return -1;
-    if (!topic_name_legal(spec.name))
+    if (!topic_name_ok(spec.name)) /* asked before the cluster is, so not left to the storage */
         return err_set(err, PROXY_PAYLOAD, "Payload error. Invalid topic name.");
     if (v3_begin(&v, p, req, reply, err) < 0)
         return -1;

@@ -56,7 +56,5 @@ extern const struct engine sqlite_engine, kafka_engine;
 
 /* Kafka's default partitioner: murmur2(key) & 0x7fffffff % partitions. */
 int32_t partition_for_key(struct str key, int32_t partitions);
-/* 1-249 of [A-Za-z0-9._-], neither "." nor "..". */
-bool topic_name_ok(struct str topic);
 
 #endif

@@ -129,6 +129,8 @@ struct topic_spec {
     size_t nconfigs;
     bool validate_only;
 };
+/* 1-249 of [A-Za-z0-9._-], neither "." nor "..". */
+bool topic_name_ok(struct str topic);
 /* STORE_TOPIC_EXISTS, _INVALID_TOPIC, _INVALID_CONFIG, _INVALID_REQUEST. Returns when the topic can be used. [blocks] */
 int storage_create_topic(struct storage *s, const struct topic_spec *spec, struct err *err);
 int storage_delete_topic(struct storage *s, struct str topic, struct err *err);                                   /* [blocks] */

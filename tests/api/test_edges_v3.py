@@ -68,6 +68,8 @@ def test_order_of_checks_with_a_wrong_cluster(muir, body, status, code):
     ("factor too large", '{"topic_name":"NAME","replication_factor":40000}', 400, None, ""), ("assignments with a gap", '{"topic_name":"NAME","replicas_assignments":{"1":[BROKER]}}', 400, 40002, ""),
     ("assignments: no broker", '{"topic_name":"NAME","replicas_assignments":{"0":[]}}', 400, 40002, ""), ("assignments: one broker twice", '{"topic_name":"NAME","replicas_assignments":{"0":[BROKER,BROKER]}}', 400, 40002, ""),
     ("validated: bad config [7.83]", '{"topic_name":"NAME","validate_only":true,"configs":[{"name":"retention.ms","value":"x"}]}', 400, 40002, "retention.ms"),
+    ("too many assignments", '{"topic_name":"NAME","replicas_assignments":{%s}}' % ",".join(f'"{i}":[]' for i in range(10001)), 422, 422, "10000"),
+    ("too many configs", '{"topic_name":"NAME","configs":[%s]}' % ",".join(10001 * ["{}"]), 422, 422, "10000"),
     ("too many partitions", '{"topic_name":"NAME","partitions_count":2000000000,"validate_only":true}', None, None, "")))
 def test_creations_refused(muir, place, name, body, status, code, text):
     broker = muir.p("GET", "/brokers").json["brokers"][0]

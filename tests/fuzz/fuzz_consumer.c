@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 
-struct request { /* what consumer_body.c asks of one */
+struct request { /* what body.c asks of one */
     struct str body;
     struct arena arena;
 };

@@ -1,10 +1,9 @@
-/* proxy/consumer_body.c - JSON bodies of consumer calls, as the contract lets them be written (proxy-api.md 0.4): numbers as strings, strings as
- * numbers, the last of two equal names; unknown names and missing members are refused with the name. Pure functions over the request's arena. */
+#include "proxy/body.h"
+
 #include <math.h>
 #include <time.h>
 
-#include "base/json.h"
-#include "proxy/consumer.h"
+#include "proxy/codes.h"
 
 int body_object(struct request *req, struct json **root, struct err *err)
 {
@@ -24,6 +23,11 @@ int body_object(struct request *req, struct json **root, struct err *err)
     return 0;
 }
 
+int body_unknown(struct str name, struct err *err)
+{
+    return err_set(err, PROXY_UNPROCESSABLE, "Unrecognized field: %.*s", STR_ARG(name));
+}
+
 int body_check_names(const struct json *object, const char *const *names, struct err *err)
 {
     for (const struct json *m = object != NULL ? object->first : NULL; m != NULL; m = m->next) {
@@ -31,7 +35,7 @@ int body_check_names(const struct json *object, const char *const *names, struct
         while (names[i] != NULL && !str_is(m->key, names[i]))
             i++;
         if (names[i] == NULL)
-            return err_set(err, PROXY_UNPROCESSABLE, "Unrecognized field: %.*s", STR_ARG(m->key));
+            return body_unknown(m->key, err);
     }
     return 0;
 }
@@ -53,6 +57,17 @@ int body_text(const struct json *v, const char *name, struct str *out, struct er
     return 0;
 }
 
+bool body_whole(struct str number, int64_t *out)
+{
+    if (json_number_i64(number, out))
+        return true;
+    double d = trunc(json_number_double(number));
+    if (!(d > -0x1p63 && d < 0x1p63))
+        return false;
+    *out = (int64_t)d;
+    return true;
+}
+
 int body_int(const struct json *v, const char *name, int64_t min, int64_t max, int64_t *out, bool *given, struct err *err)
 {
     *given = false;
@@ -64,11 +79,8 @@ int body_int(const struct json *v, const char *name, int64_t min, int64_t max, i
         if (text.n == 0)
             return 0;
         ok = str_to_i64(text, out);
-    } else if (v->type == JSON_T_NUMBER && !(ok = json_number_i64(text, out))) {
-        double d = trunc(json_number_double(text));
-        ok = d > -0x1p63 && d < 0x1p63;
-        if (ok)
-            *out = (int64_t)d;
+    } else if (v->type == JSON_T_NUMBER) {
+        ok = body_whole(text, out);
     }
     if (!ok)
         return err_set(err, PROXY_BAD_REQUEST, "Cannot deserialize value of type `integer` for %s: got %s%.*s", name,
