@@ -59,3 +59,34 @@ void proxy_conf_free(struct proxy_conf *c)
     conf_clear(&proxy_conf_table, c);
     free(c);
 }
+
+static int check_strategy(const char *key, const char *value, struct err *err)
+{
+    enum subject_strategy strategy;
+    if (subject_strategy_parse(str_of(value), &strategy, NULL) == 0)
+        return 0;
+    return err_set(err, ERR_INVALID, "%s '%s': expected TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy", key,
+                   value != NULL ? value : "");
+}
+
+/* The list as proxy_base_url() reads it: entries of other schemes than http are of no use to it, but may be there. */
+static int check_listeners(const char *value, struct err *err)
+{
+    struct str list = str_of(value);
+    bool more = list.n != 0;
+    while (more) {
+        struct str entry = str_trim(str_split(&list, ',', &more));
+        ptrdiff_t colon = str_find(entry, ':');
+        if (colon <= 0 || !str_starts(str_n(entry.p + colon, entry.n - (size_t)colon), STR("://")) || entry.n == (size_t)colon + 3)
+            return err_set(err, ERR_INVALID, "advertised.listeners '%.*s': expected SCHEME://HOST:PORT, several with commas", STR_ARG(entry));
+    }
+    return 0;
+}
+
+int proxy_conf_check(const struct proxy_conf *c, struct err *err)
+{
+    if (check_strategy("schema.registry.key.subject.name.strategy", c->key_strategy, err) < 0 ||
+        check_strategy("schema.registry.value.subject.name.strategy", c->value_strategy, err) < 0)
+        return -1;
+    return check_listeners(c->advertised_listeners, err);
+}

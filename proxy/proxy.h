@@ -7,11 +7,13 @@
 #include "http/server.h"
 #include "storage/storage.h"
 
-/* Values of -o and of the environment; the table names, defaults and explains them (proxy-api.md 5.2). */
+/* Values of -o; the table names, defaults and explains them (proxy-api.md 5.2). */
 struct proxy_conf;
 extern const struct conf_table proxy_conf_table;
 struct proxy_conf *proxy_conf_new(void); /* with defaults; NULL on no memory */
 void proxy_conf_free(struct proxy_conf *c);
+/* What the table cannot tell: -1 with err naming the key and what would be right. */
+int proxy_conf_check(const struct proxy_conf *c, struct err *err);
 
 struct proxy;
 /* s and conf must outlive it. NULL with err. */

@@ -67,6 +67,8 @@ int registry_conf_check(const struct registry_conf *c, struct err *err)
                        name);
     if (c->topic == NULL)
         return err_set(err, ERR_INVALID, "kafkastore.topic must not be empty");
+    if (!topic_name_ok(str_of(c->topic)))
+        return err_set(err, ERR_INVALID, "kafkastore.topic '%s': expected 1 to 249 characters of a-z A-Z 0-9 . _ - and not . or ..", c->topic);
     if (c->group_id == NULL)
         return err_set(err, ERR_INVALID, "schema.registry.group.id must not be empty");
     return 0;

@@ -7,7 +7,7 @@
 #include "http/server.h"
 #include "storage/storage.h"
 
-/* Values of -o and of the environment; the table names, defaults and explains them (operations.md 1.5). */
+/* Values of -o; the table names, defaults and explains them (operations.md 1.5). */
 struct registry_conf;
 extern const struct conf_table registry_conf_table;
 struct registry_conf *registry_conf_new(void); /* with defaults; NULL on no memory */

@@ -44,6 +44,11 @@ def test_keys_lists_every_table():
     (["serve", "-o", "log.level=loud"], "debug, info, warn, error or off"),
     (["serve", "-o", "no.such.key=1"], "no.such.key"),
     (["serve", "-o", "schema.compatibility.level=SIDEWAYS"], "SIDEWAYS"),
+    (["serve", "-o", "kafkastore.topic=a b"], "kafkastore.topic 'a b': expected 1 to 249 characters"),
+    (["serve", "-o", "schema.registry.key.subject.name.strategy=Mine"], "schema.registry.key.subject.name.strategy 'Mine': expected TopicNameStrategy"),
+    (["serve", "-o", "schema.registry.value.subject.name.strategy="], "schema.registry.value.subject.name.strategy '': expected TopicNameStrategy"),
+    (["serve", "-o", "advertised.listeners=https://a:1, b.example:80"], "advertised.listeners 'b.example:80': expected SCHEME://HOST:PORT"),
+    (["serve", "-o", "advertised.listeners=http://"], "advertised.listeners 'http://': expected SCHEME://HOST:PORT"),
     (["serve", "-o", "client.acks=1"], "need --kafka"),
     (["serve", "--data", "x", "--kafka", "y:1"], "exclude each other"),
 ])
@@ -51,6 +56,7 @@ def test_wrong_usage_is_status_2_and_says_what_would_be_right(args, tells, tmp_p
     r = run(*args, cwd=tmp_path)
     assert r.returncode == 2, r
     assert tells in r.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def serve(tmp_path, *args):
