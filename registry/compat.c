@@ -108,6 +108,13 @@ static bool is_transitive(enum compat_level level)
     return level == COMPAT_BACKWARD_TRANSITIVE || level == COMPAT_FORWARD_TRANSITIVE || level == COMPAT_FULL_TRANSITIVE;
 }
 
+/* The earlier version that s is compared with. One of another type need not be understood: that it is another is all there is to say. */
+static struct schema *earlier_schema(struct registry *r, const struct schema *s, const struct change *stored, struct err *err)
+{
+    const struct schema_source source = {.type = stored->type, .text = stored->text};
+    return stored->type == schema_type_of(s) ? registry_parse_stored(r, stored, err) : schema_keep(&source, err);
+}
+
 /* Asks about one earlier version; appends what it finds. */
 static int compare_one(struct registry *r, const struct schema *s, const struct change *stored, const struct rules *rules, struct arena *a,
                        struct verdict *out, struct err *err)
@@ -116,7 +123,7 @@ static int compare_one(struct registry *r, const struct schema *s, const struct 
     size_t n = 0;
     bool compatible = true;
     struct err why = {0};
-    struct schema *old = registry_parse_stored(r, stored, &why);
+    struct schema *old = earlier_schema(r, s, stored, &why);
     if (old == NULL)
         return err_set(err, why.code == ERR_NOMEM ? ERR_NOMEM : REG_INVALID_SCHEMA, "version %d of the subject: %s", stored->version, why.text);
     const struct compat_version version = {stored->version, old};

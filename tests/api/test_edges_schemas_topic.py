@@ -333,6 +333,13 @@ def test_what_is_no_schema_by_our_rules_stays_readable(foreign):
     assert m.r("POST", "/subjects/dash", {"schema": dashed}).json["id"] == 2
     wider = '{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":0}]}'
     assert post(m, "dash", wider).json["version"] == 2
+    # a version of another type is an incompatible one, whether or not it can be read here
+    for subject, theirs in (("json", "JSON"), ("proto", "PROTOBUF")):
+        differs = f"Incompatible because of different schema type: the new schema is AVRO, the old one {theirs}"
+        a = post(m, subject, '"int"')
+        assert (a.status, a.code) == (409, 40901) and differs in a.message, a
+        a = m.r("POST", f"/compatibility/subjects/{subject}/versions/latest?verbose=true", {"schema": '"int"'})
+        assert a.json == {"is_compatible": False, "messages": [differs, "{validateFields: 'false', compatibility: 'BACKWARD'}"]}
     # nothing that cannot be parsed gives a server error
     for subject in ("bad", "json", "gone"):
         a = post(m, subject, '"int"')
