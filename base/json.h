@@ -105,6 +105,8 @@ bool json_equal(const struct json *a, const struct json *b);
 /* s as a JSON string with quotes.  Escapes only quote, backslash and control characters (\b \f \n \r \t, else \u00XX); the rest is
  * written as it is, with bytes that are not UTF-8 as U+FFFD. */
 void json_put_string(struct buf *out, struct str s);
+/* One such escape: c is a quote, a backslash or a control character. */
+void json_put_escape(struct buf *out, unsigned char c);
 void json_put_i64(struct buf *out, int64_t v);
 /* Shortest text that reads back as the same double, in Java's form (Double.toString: 1.0, 0.001, 1.0E7); NaN and infinities as
  * the strings "NaN", "Infinity", "-Infinity". */

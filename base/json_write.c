@@ -16,6 +16,17 @@ static size_t utf8_length(const unsigned char *p, const unsigned char *end)
     return n;
 }
 
+void json_put_escape(struct buf *out, unsigned char c)
+{
+    static const char shorts[] = "btn\0fr"; /* 0x08 0x09 0x0a - 0x0c 0x0d */
+    if (c == '"' || c == '\\')
+        buf_put(out, (const char[]){'\\', (char)c}, 2);
+    else if (c >= 8 && c <= 13 && c != 11)
+        buf_put(out, (const char[]){'\\', shorts[c - 8]}, 2);
+    else
+        buf_put(out, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+}
+
 void json_put_string(struct buf *out, struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n, *clean = p;
@@ -33,16 +44,10 @@ void json_put_string(struct buf *out, struct str s)
             continue;
         }
         buf_put(out, clean, (size_t)(p - clean));
-        static const char shorts[] = "btn\0fr"; /* 0x08 0x09 0x0a - 0x0c 0x0d */
-        if (*p == '"' || *p == '\\') {
-            buf_put(out, (const char[]){'\\', (char)*p}, 2);
-        } else if (*p >= 0x80) {
+        if (*p >= 0x80)
             buf_put_str(out, STR("\xEF\xBF\xBD"));
-        } else if (*p >= 8 && *p <= 13 && *p != 11) {
-            buf_put(out, (const char[]){'\\', shorts[*p - 8]}, 2);
-        } else {
-            buf_put(out, (const char[]){'\\', 'u', '0', '0', hex[*p >> 4], hex[*p & 15]}, 6);
-        }
+        else
+            json_put_escape(out, *p);
         clean = ++p;
     }
     buf_put(out, clean, (size_t)(end - clean));

@@ -204,21 +204,15 @@ static void put_text(struct buf *out, struct str s)
 /* Bytes as the characters U+0000 to U+00FF. */
 static void put_latin1(struct buf *out, struct str s)
 {
-    static const char hex[] = "0123456789abcdef";
-    static const char shorts[] = "btn\0fr"; /* 0x08 0x09 0x0a - 0x0c 0x0d */
     buf_put_u8(out, '"');
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
         if (c >= 0x80)
             buf_put(out, (const char[]){(char)(0xC0 | c >> 6), (char)(0x80 | (c & 0x3F))}, 2);
-        else if (c == '"' || c == '\\')
-            buf_put(out, (const char[]){'\\', (char)c}, 2);
-        else if (c >= 0x20)
+        else if (c >= 0x20 && c != '"' && c != '\\')
             buf_put_u8(out, c);
-        else if (c >= 8 && c <= 13 && c != 11)
-            buf_put(out, (const char[]){'\\', shorts[c - 8]}, 2);
         else
-            buf_put(out, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+            json_put_escape(out, c);
     }
     buf_put_u8(out, '"');
 }

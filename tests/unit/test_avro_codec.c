@@ -360,6 +360,9 @@ static void message_form(void **state)
     assert_int_equal(codec_decode_json(bytes, STR("\x04\xD2"), &out, &err), 0);
     assert_true(str_eq(buf_str(&out), STR("\"\\u0004\xC3\x92\"")));
     buf_reset(&out);
+    assert_int_equal(codec_decode_json(bytes, STR("\x1F\n\"~"), &out, &err), 0);
+    assert_true(str_eq(buf_str(&out), STR("\"\\u001F\\n\\\"~\""))); /* escapes as in texts */
+    buf_reset(&out);
     assert_int_equal(encode(bytes, "\"\\u0004\\u00d2\"", true, &out, &err), 0);
     assert_true(str_eq(buf_str(&out), STR("\x04\x04\xD2")));
     buf_reset(&out);
