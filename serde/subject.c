@@ -1,7 +1,5 @@
 #include "serde/subject.h"
 
-#include <stdio.h>
-
 static const struct {
     const char *java, *plain;
     enum subject_strategy strategy;

@@ -84,8 +84,6 @@ struct code_maker;
 struct code_maker *code_maker_new(struct arena *a, struct err *err); /* lives in the arena, but: */
 void code_maker_clear(struct code_maker *m);                         /* frees what it remembers; codes stay. NULL is fine */
 const struct avro_code *code_make(struct code_maker *m, const struct avro_node *node, struct err *err);
-/* The name of a union's branch: "string", "array", "com.acme.Pay". */
-struct str code_branch_name(const struct avro_node *branch);
 /* {"name":  in the arena; p NULL on no memory. */
 struct str code_key_text(struct arena *a, const char *before, struct str name, const char *after);
 int code_names_find(const struct code_names *names, struct str name); /* -1: none */

@@ -35,11 +35,6 @@ struct str code_key_text(struct arena *a, const char *before, struct str name, c
     return copy;
 }
 
-struct str code_branch_name(const struct avro_node *branch)
-{
-    return branch->name != NULL ? branch->name->full : avro_kind_name(branch->kind);
-}
-
 /* ---- names --------------------------------------------------------------------------------------------------------- */
 
 enum { LINEAR_MAX = 8 };
@@ -125,7 +120,7 @@ static int fill_union(struct code_maker *m, struct avro_code *c)
         return -1;
     c->n = node->n;
     for (uint32_t i = 0; i < node->n; i++) {
-        names[i] = code_branch_name(node->branches[i]);
+        names[i] = avro_type_name(node->branches[i]);
         if (node->branches[i]->kind == AVRO_T_NULL)
             c->null_index = (int32_t)i;
         else if ((c->branches[i].tag = code_key_text(m->arena, "{", names[i], ":")).p == NULL)

@@ -3,12 +3,10 @@
  * The data is not trusted: every length is checked against what is left, depth is limited, and so is the text one value may
  * become (values that take no bytes, such as an array of 2^60 nulls, would go on for ever). Text that is not UTF-8 is written
  * with U+FFFD, as other readers do. */
-#include <math.h>
 #include <stdlib.h>
 
 #include "serde/avro/codec.h"
 #include "serde/avro/place.h"
-#include "serde/avro/varint.h"
 
 #ifdef __SSE2__
 #include <emmintrin.h>

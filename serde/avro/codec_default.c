@@ -17,8 +17,7 @@ static int put(struct printing *p, const struct avro_node *type, const struct js
 
 static int unfit(struct printing *p, const struct avro_node *type, const struct json *v)
 {
-    static const char *const words[] = {"null", "false", "true", "a number", "a string", "an array", "an object"};
-    return err_set(p->err, ERR_INVALID, "%s is no %.*s", words[v->type], STR_ARG(avro_kind_name(type->kind)));
+    return err_set(p->err, ERR_INVALID, "%s is no %.*s", avro_json_word(v), STR_ARG(avro_kind_name(type->kind)));
 }
 
 static int put_integer(struct printing *p, const struct avro_node *type, const struct json *v)
@@ -111,7 +110,7 @@ static int put_union(struct printing *p, const struct avro_node *type, const str
         struct err why = {0}, *err = p->err;
         if (tagged) {
             buf_put_u8(p->out, '{');
-            json_put_string(p->out, code_branch_name(type->branches[i]));
+            json_put_string(p->out, avro_type_name(type->branches[i]));
             buf_put_u8(p->out, ':');
         }
         p->err = &why;

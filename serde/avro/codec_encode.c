@@ -7,7 +7,6 @@
  * and told from what was written: the value is then read again from a cleaned text. Costs: O(n); no allocation but out's own, and
  * marks for nested records of over MARKS fields together. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/map.h"

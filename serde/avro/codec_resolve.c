@@ -39,16 +39,11 @@ static struct avro_code *become_fail(struct resolver *x, struct avro_code *c, st
     return c;
 }
 
-static struct str type_name(const struct avro_node *n)
-{
-    return n->name != NULL ? n->name->full : avro_kind_name(n->kind);
-}
-
 static struct avro_code *cannot_read(struct resolver *x, struct avro_code *c, const struct avro_node *w,
                                      const struct avro_node *r)
 {
-    struct str text = arena_printf(x->m->arena, "the writer's %.*s cannot be read as the reader's %.*s", STR_ARG(type_name(w)),
-                                   STR_ARG(type_name(r)));
+    struct str text = arena_printf(x->m->arena, "the writer's %.*s cannot be read as the reader's %.*s", STR_ARG(avro_type_name(w)),
+                                   STR_ARG(avro_type_name(r)));
     return become_fail(x, c != NULL ? c : new_code(x, CODE_FAIL, w), text);
 }
 
@@ -75,16 +70,6 @@ static enum avro_op promotion(enum avro_kind w, enum avro_kind r)
     return CODE_FAIL;
 }
 
-static bool names_match(const struct avro_node *w, const struct avro_node *r)
-{
-    if (str_eq(w->name->simple, r->name->simple))
-        return true;
-    for (uint32_t i = 0; i < r->name->naliases; i++)
-        if (str_eq(r->name->aliases[i], w->name->full))
-            return true;
-    return false;
-}
-
 /* ---- unions --------------------------------------------------------------------------------------------------------- */
 
 /* How well a reader's branch suits a writer's type: what is tried first has the lowest number. */
@@ -97,7 +82,7 @@ static int suits(const struct avro_node *w, const struct avro_node *r)
                                                                                                                     : UNFIT;
     if (!avro_is_named(w->kind) || str_eq(w->name->full, r->name->full))
         return SAME;
-    return names_match(w, r) ? SAME_BY_NAME : UNFIT;
+    return avro_names_match(r, w) ? SAME_BY_NAME : UNFIT;
 }
 
 /* The branch of the union r that reads w, into out. 0, or -1 with x->err. */
@@ -115,13 +100,13 @@ static int choose_branch(struct resolver *x, const struct avro_node *w, const st
             out->code = c;
             if (r->branches[i]->kind == AVRO_T_NULL)
                 return 0;
-            out->tag = code_key_text(x->m->arena, "{", code_branch_name(r->branches[i]), ":");
+            out->tag = code_key_text(x->m->arena, "{", avro_type_name(r->branches[i]), ":");
             return out->tag.p != NULL ? 0 : err_nomem(x->err);
         }
     }
     out->code =
         become_fail(x, new_code(x, CODE_FAIL, w),
-                    arena_printf(x->m->arena, "the reader's union has no branch for the writer's %.*s", STR_ARG(type_name(w))));
+                    arena_printf(x->m->arena, "the reader's union has no branch for the writer's %.*s", STR_ARG(avro_type_name(w))));
     return out->code != NULL ? 0 : -1;
 }
 
@@ -212,10 +197,10 @@ static int add_default(struct resolver *x, struct avro_code *c, const struct avr
     buf_put_u8(&text, ':');
     if (f->def == NULL)
         *fail = arena_printf(x->m->arena, "the reader's field \"%.*s\" of %.*s is not in the writer's schema and has no default",
-                             STR_ARG(f->name), STR_ARG(type_name(r)));
+                             STR_ARG(f->name), STR_ARG(avro_type_name(r)));
     else if (code_put_default(&text, f->type, f->def, &err) < 0)
         *fail = arena_printf(x->m->arena, "the default of the reader's field \"%.*s\" of %.*s cannot be used: %s",
-                             STR_ARG(f->name), STR_ARG(type_name(r)), err.text);
+                             STR_ARG(f->name), STR_ARG(avro_type_name(r)), err.text);
     else
         *fail = (struct str){"", 0};
     if (fail->p == NULL)
@@ -328,7 +313,7 @@ static struct avro_code *resolve_pair(struct resolver *x, struct avro_code *c, c
         return resolve_writer_union(x, c, w, r);
     if (r->kind == AVRO_T_UNION)
         return resolve_reader_union(x, c, w, r);
-    if (w->kind != r->kind || (avro_is_named(w->kind) && !names_match(w, r)))
+    if (w->kind != r->kind || (avro_is_named(w->kind) && !avro_names_match(r, w)))
         return cannot_read(x, c, w, r);
     switch (w->kind) {
     case AVRO_T_RECORD:
@@ -340,7 +325,7 @@ static struct avro_code *resolve_pair(struct resolver *x, struct avro_code *c, c
             return c;
         return become_fail(x, c,
                            arena_printf(x->m->arena, "the writer's fixed %.*s has %lld bytes, the reader's %lld",
-                                        STR_ARG(type_name(w)), (long long)w->size, (long long)r->size));
+                                        STR_ARG(avro_type_name(w)), (long long)w->size, (long long)r->size));
     default: /* array, map */
         c->items = resolve(x, w->items, r->items);
         return c->items != NULL ? c : NULL;

@@ -149,20 +149,10 @@ static bool promotes(enum avro_kind writer, enum avro_kind reader)
     return readers[writer] >> reader & 1;
 }
 
-static bool names_match(const struct avro_node *r, const struct avro_node *wr)
-{
-    if (str_eq(r->name->simple, wr->name->simple))
-        return true;
-    for (uint32_t i = 0; i < r->name->naliases; i++)
-        if (str_eq(r->name->aliases[i], wr->name->full))
-            return true;
-    return false;
-}
-
 static int check_names(struct walk *w, const struct avro_node *r, const struct avro_node *wr, const struct step *path, struct result *to)
 {
     struct step step = {.up = path, .word = "name"};
-    return names_match(r, wr) ? 0 : add_breach(w, to, NAME_MISMATCH, &step, r, wr, 0);
+    return avro_names_match(r, wr) ? 0 : add_breach(w, to, NAME_MISMATCH, &step, r, wr, 0);
 }
 
 static int compare_enums(struct walk *w, const struct avro_node *r, const struct avro_node *wr, const struct step *path, struct result *to)
@@ -342,7 +332,7 @@ static int compare(struct walk *w, const struct avro_node *r, const struct avro_
     case AVRO_T_FIXED: return compare_fixed(w, r, wr, path, result) < 0 ? -1 : settle(w, result, to);
     case AVRO_T_UNION: return push(w, BOTH_UNIONS, result, path, to);
     case AVRO_T_RECORD:
-        if (!aside || names_match(r, wr))
+        if (!aside || avro_names_match(r, wr))
             return check_names(w, r, wr, path, result) < 0 ? -1 : push(w, FIELDS, result, path, to);
         if (check_matches(w, r, wr) < 0)
             return -1;

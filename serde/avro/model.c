@@ -14,6 +14,27 @@ struct str avro_kind_name(enum avro_kind k)
     return names[k];
 }
 
+const char *avro_json_word(const struct json *v)
+{
+    static const char *const words[] = {"null", "false", "true", "a number", "a string", "an array", "an object"};
+    return words[v->type];
+}
+
+struct str avro_type_name(const struct avro_node *node)
+{
+    return node->name != NULL ? node->name->full : avro_kind_name((enum avro_kind)node->kind);
+}
+
+bool avro_names_match(const struct avro_node *reader, const struct avro_node *writer)
+{
+    if (str_eq(reader->name->simple, writer->name->simple))
+        return true;
+    for (uint32_t i = 0; i < reader->name->naliases; i++)
+        if (str_eq(reader->name->aliases[i], writer->name->full))
+            return true;
+    return false;
+}
+
 const struct avro_model *avro_model(const struct schema *s)
 {
     return s->type == SCHEMA_AVRO ? s->model : NULL;
@@ -25,24 +46,19 @@ const struct avro_node *avro_root(const struct schema *s)
     return m != NULL ? m->root : NULL;
 }
 
-static struct str nth_name(const struct avro_node *node, uint32_t i)
-{
-    return node->kind == AVRO_T_RECORD ? node->fields[i].name : node->symbols[i];
-}
-
 static int find_name(const struct avro_node *node, struct str name)
 {
     const uint32_t *by_name = node->name->by_name;
     if (by_name == NULL) {
         for (uint32_t i = 0; i < node->n; i++)
-            if (str_eq(nth_name(node, i), name))
+            if (str_eq(avro_nth_name(node, i), name))
                 return (int)i;
         return -1;
     }
     uint32_t lo = 0, hi = node->n;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2;
-        int c = str_cmp(nth_name(node, by_name[mid]), name);
+        int c = str_cmp(avro_nth_name(node, by_name[mid]), name);
         if (c == 0)
             return (int)by_name[mid];
         if (c < 0)

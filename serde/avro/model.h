@@ -100,5 +100,16 @@ const struct avro_node *avro_root(const struct schema *s);
 /* Position of a record's field, or of an enum's symbol, of that name; -1: none.  O(log n). */
 int avro_find_field(const struct avro_node *record, struct str name);
 int avro_find_symbol(const struct avro_node *enumeration, struct str symbol);
+/* Name of a record's field, or of an enum's symbol, by position. */
+static inline struct str avro_nth_name(const struct avro_node *node, uint32_t i)
+{
+    return node->kind == AVRO_T_RECORD ? node->fields[i].name : node->symbols[i];
+}
+/* The full name of a named type, else the word of its kind: so is a union's branch called in JSON, too. */
+struct str avro_type_name(const struct avro_node *node);
+/* Two named types: may reader stand for writer?  The same simple name, or an alias of the reader for it. */
+bool avro_names_match(const struct avro_node *reader, const struct avro_node *writer);
+/* What v is, in words: "null", "a number", "an object". */
+const char *avro_json_word(const struct json *v);
 
 #endif

@@ -88,12 +88,6 @@ __attribute__((format(printf, 3, 4))) static int bad(struct parser *p, const str
     return err_set(p->err, ERR_INVALID, "%s at line %d column %d%s", what, line, column, where);
 }
 
-static const char *kind_of_json(const struct json *j)
-{
-    static const char *const kinds[] = {"null", "false", "true", "a number", "a string", "an array", "an object"};
-    return kinds[j->type];
-}
-
 /* ---- strings and values into the arena ---- */
 
 static bool in_text(const struct parser *p, struct str s)
@@ -201,13 +195,13 @@ static int keep_aliases(struct parser *p, const struct attrs *a, const struct st
     if (j == NULL)
         return 0;
     if (j->type != JSON_T_ARRAY)
-        return bad(p, j, "\"aliases\" must be an array of strings, not %s", kind_of_json(j));
+        return bad(p, j, "\"aliases\" must be an array of strings, not %s", avro_json_word(j));
     if (j->count > 0 && (*list = arena_calloc(p->arena, j->count, sizeof **list)) == NULL)
         return nomem(p);
     OWN_BY(map_clear) struct map seen = {0};
     for (const struct json *m = j->first; m != NULL; m = m->next) {
         if (m->type != JSON_T_STRING)
-            return bad(p, m, "\"aliases\" must be an array of strings, and one item is %s", kind_of_json(m));
+            return bad(p, m, "\"aliases\" must be an array of strings, and one item is %s", avro_json_word(m));
         struct str alias = m->text;
         if (space != NULL && space->n > 0 && str_find(alias, '.') < 0)
             alias = arena_printf(p->arena, "%.*s.%.*s", STR_ARG(*space), STR_ARG(alias));
@@ -350,17 +344,12 @@ static int by_name_cmp(const void *a, const void *b)
     return c != 0 ? c : x->at < y->at ? -1 : x->at > y->at;
 }
 
-static struct str nth(const struct avro_node *node, uint32_t i)
-{
-    return node->kind == AVRO_T_RECORD ? node->fields[i].name : node->symbols[i];
-}
-
 static int name_twice(struct parser *p, const struct avro_node *node, const struct json *list, uint32_t which)
 {
     const struct json *at = list->first;
     for (uint32_t i = 0; i < which; i++)
         at = at->next;
-    return bad(p, at, "%s \"%.*s\" stands twice in %s %.*s", node->kind == AVRO_T_RECORD ? "field" : "symbol", CLIP(nth(node, which)),
+    return bad(p, at, "%s \"%.*s\" stands twice in %s %.*s", node->kind == AVRO_T_RECORD ? "field" : "symbol", CLIP(avro_nth_name(node, which)),
                node->kind == AVRO_T_RECORD ? "record" : "enum", CLIP(node->name->full));
 }
 
@@ -370,7 +359,7 @@ static int index_names(struct parser *p, struct avro_node *node, const struct js
     if (node->n <= FEW) {
         for (uint32_t i = 1; i < node->n; i++)
             for (uint32_t j = 0; j < i; j++)
-                if (str_eq(nth(node, i), nth(node, j)))
+                if (str_eq(avro_nth_name(node, i), avro_nth_name(node, j)))
                     return name_twice(p, node, list, i);
         return 0;
     }
@@ -379,7 +368,7 @@ static int index_names(struct parser *p, struct avro_node *node, const struct js
     if (sorted == NULL || node->name->by_name == NULL)
         return nomem(p);
     for (uint32_t i = 0; i < node->n; i++)
-        sorted[i] = (struct by_name){nth(node, i), i};
+        sorted[i] = (struct by_name){avro_nth_name(node, i), i};
     qsort(sorted, node->n, sizeof *sorted, by_name_cmp);
     for (uint32_t i = 0; i < node->n; i++) {
         if (i > 0 && str_eq(sorted[i].name, sorted[i - 1].name))
@@ -409,7 +398,7 @@ static int parse_field(struct parser *p, const struct json *o, const struct avro
 {
     struct attrs a;
     if (o->type != JSON_T_OBJECT)
-        return bad(p, o, "a field of record %.*s must be an object, not %s", CLIP(record->name->full), kind_of_json(o));
+        return bad(p, o, "a field of record %.*s must be an object, not %s", CLIP(record->name->full), avro_json_word(o));
     read_attrs(o, &a);
     const struct json *name = a.v[A_NAME], *def = a.v[A_DEFAULT];
     if (!json_is(name, JSON_T_STRING))
@@ -458,7 +447,7 @@ static int parse_symbols(struct parser *p, const struct json *o, const struct at
         return nomem(p);
     for (const struct json *m = j->first; m != NULL; m = m->next) {
         if (m->type != JSON_T_STRING)
-            return bad(p, m, "a symbol of enum %.*s must be a text, not %s", CLIP(node->name->full), kind_of_json(m));
+            return bad(p, m, "a symbol of enum %.*s must be a text, not %s", CLIP(node->name->full), avro_json_word(m));
         if (!avro_name_ok(m->text, p->strict))
             return bad(p, m, "\"%.*s\" is no symbol: letters, digits and _ make one, and it begins with no digit", CLIP(m->text));
         if ((node->symbols[node->n++] = keep(p, m->text)).p == NULL)
@@ -650,7 +639,7 @@ static int parse_schema(struct parser *p, const struct json *j, struct str space
     case JSON_T_STRING: return use_name(p, j, space, out);
     case JSON_T_OBJECT: return parse_object(p, j, space, out);
     case JSON_T_ARRAY: return parse_union(p, j, space, out);
-    default: return bad(p, j, "a schema is a name, an object or an array, not %s", kind_of_json(j));
+    default: return bad(p, j, "a schema is a name, an object or an array, not %s", avro_json_word(j));
     }
 }
 
@@ -743,8 +732,7 @@ static int check_defaults(struct parser *p)
         if (fits == 0)
             return bad(p, l->at, "the default of field \"%.*s\" of record %.*s does not fit its type, %.*s", CLIP(l->field->name),
                        CLIP(l->record->name->full),
-                       STR_ARG(l->field->type->name != NULL ? clip(l->field->type->name->full)
-                                                            : avro_kind_name((enum avro_kind)l->field->type->kind)));
+                       CLIP(avro_type_name(l->field->type)));
     }
     return 0;
 }
