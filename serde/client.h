@@ -38,7 +38,7 @@ void client_free(struct client *c); /* no call may be in flight */
 struct client_schema *client_peek_id(struct client *c, int32_t id);
 /* The same, asked for when missing; its references are resolved. [blocks] */
 struct client_schema *client_get_id(struct client *c, int32_t id, struct err *err);
-/* Does subject hold this id (any undeleted version)? From the cache: 1 yes, 0 not known. */
+/* Does subject hold this id (any undeleted version)? From the cache; false: not known. */
 bool client_peek_registered(struct client *c, struct str subject, int32_t id);
 /* Makes sure of it by a look-up under subject; -1 with the registry's error (40401, 40403) when it does not. [blocks] */
 int client_check_registered(struct client *c, struct str subject, int32_t id, struct err *err);

@@ -1,5 +1,7 @@
 #include "serde/wire.h"
 
+#include "serde/varint.h"
+
 /* Prefix and header value have one form: a magic byte, then 4 bytes of id or 16 bytes of GUID, most significant first. */
 enum { ID_FRAME = 5, GUID_FRAME = 17, VARINT32_MAX = 5 };
 
@@ -48,10 +50,8 @@ int wire_read_header(struct str header, struct wire_frame *out, struct err *err)
 
 static void put_zigzag(struct buf *out, int32_t v)
 {
-    uint32_t u = (uint32_t)v << 1 ^ (uint32_t)(v >> 31);
-    for (; u >= 0x80; u >>= 7)
-        buf_put_u8(out, (unsigned char)(u | 0x80));
-    buf_put_u8(out, (unsigned char)u);
+    char bytes[VARINT_MAX];
+    buf_put(out, bytes, (size_t)(varint_put(bytes, v) - bytes));
 }
 
 void wire_put_indexes(struct buf *out, const int32_t *indexes, size_t n)

@@ -13,7 +13,7 @@
 #include "base/own.h"
 #include "serde/avro/codec.h"
 #include "serde/avro/place.h"
-#include "serde/avro/varint.h"
+#include "serde/varint.h"
 
 enum { MARKS = 256, LINEAR_KEYS = 16 };
 

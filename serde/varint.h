@@ -1,6 +1,6 @@
-/* serde/avro/varint.h - zig-zag varints, as Avro writes int and long. */
-#ifndef SERDE_AVRO_VARINT_H
-#define SERDE_AVRO_VARINT_H
+/* serde/varint.h - zig-zag varints, as Avro writes int and long and a frame its message indexes.  Private to serde. */
+#ifndef SERDE_VARINT_H
+#define SERDE_VARINT_H
 
 #include <stdint.h>
 
