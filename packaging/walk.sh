@@ -39,7 +39,7 @@ END
        | "\(.country) \(.n)")'
   }
   said_by_file() { jq -c '.["3166-2"][]' "$source_file" | report; }
-  title="ten countries with most subdivisions"
+  title="ten countries with most subdivisions" expected="subdivisions of countries"
 else
   source_file=$csv
   topic=effectifs${SUFFIX:-}
@@ -65,10 +65,11 @@ END
     awk -F';' '$3 == "Commune" && $5 != "TOTAL" && NR > 1 { n[$5] += $11; sum += $11 }
       END { print "sum " sum + 0; for (g in n) print g " " n[g] | "LC_ALL=C sort" }' "$csv"
   }
-  title="students per group in the Communes"
+  title="students per group in the Communes" expected="lines of at least 11 columns with semicolons between, a year in the first"
 fi
 echo '"string"' >"$TMP/key.avsc"
 total=$(wc -l <"$TMP/records")
+[ "$total" -gt 0 ] || fail "$source_file has no records: expected $expected"
 
 # ---- the walk ------------------------------------------------------------------------------------------------------------------------------------
 

@@ -35,3 +35,11 @@ def test_try_refuses_wrong_arguments():
     assert r.returncode == 2 and "--no-such" in r.stderr
     r = subprocess.run([os.path.join(TOP, "try"), "--effectifs", "/no/such/file"], capture_output=True, text=True, timeout=60)
     assert r.returncode == 2 and "/no/such/file" in r.stderr
+
+
+def test_try_fails_on_a_file_without_records(tmp_path):
+    csv = tmp_path / "other.csv"
+    csv.write_text("name,people\nToulouse,511684\n")
+    r = run_try("--effectifs", str(csv))
+    assert r.returncode == 1 and f"{csv} has no records: expected lines of at least 11 columns" in r.stderr
+    assert "Every step held." not in r.stdout
