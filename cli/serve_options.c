@@ -141,6 +141,8 @@ int serve_options_read(struct serve_options *o, int argc, char **argv, struct er
     if (conf_defaults(&serve_conf_table, &o->conf, err) < 0 || read_arguments(o, argc, argv, err) < 0 ||
         registry_conf_check(o->registry_conf, err) < 0 || proxy_conf_check(o->proxy_conf, err) < 0)
         return -1;
+    if (server_check_listen(o->registry, err) < 0 || server_check_listen(o->proxy, err) < 0)
+        return -1;
     if (o->kafka != NULL && o->data != NULL)
         return err_set(err, ERR_INVALID, "--data and --kafka exclude each other: the log is either the file '%s' or the cluster '%s'",
                        o->data, o->kafka);

@@ -61,6 +61,14 @@ static int open_listener(const struct addrinfo *ai)
     return fd;
 }
 
+int server_check_listen(const char *listen, struct err *err)
+{
+    char host[256];
+    const char *port;
+    struct str address;
+    return split_listen(listen, &address, host, sizeof host, &port, err);
+}
+
 static int read_port(struct server *s, struct err *err)
 {
     struct sockaddr_storage sa;

@@ -61,6 +61,9 @@ struct server_options {
     int64_t max_body_total_bytes; /* bodies of all requests being read at once; over it 503 with Retry-After; 0: 512 MB */
 };
 
+/* Can listen be an address to listen on, as server_new() wants it? 0, or -1 with what would be right. */
+int server_check_listen(const char *listen, struct err *err);
+
 struct server;
 /* Listens and serves at once.  service and what it points to must outlive the server. NULL with err (address in use, ...). */
 struct server *server_new(const struct server_options *o, const struct service *service, struct err *err);

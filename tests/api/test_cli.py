@@ -51,6 +51,8 @@ def test_keys_lists_every_table():
     (["serve", "-o", "advertised.listeners=http://"], "advertised.listeners 'http://': expected SCHEME://HOST:PORT"),
     (["serve", "-o", "client.acks=1"], "need --kafka"),
     (["serve", "--data", "x", "--kafka", "y:1"], "exclude each other"),
+    (["serve", "--registry", "8081"], "cannot listen on '8081': expected HOST:PORT"),
+    (["serve", "--proxy", "127.0.0.1:65536"], "cannot listen on '127.0.0.1:65536': expected HOST:PORT"),
 ])
 def test_wrong_usage_is_status_2_and_says_what_would_be_right(args, tells, tmp_path):
     r = run(*args, cwd=tmp_path)
