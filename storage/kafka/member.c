@@ -227,12 +227,12 @@ int kafka_member_subscribe_pattern(struct member *member, struct str expression,
     struct kafka_member *m = (struct kafka_member *)member;
     if (need_no_assignment(m, err) < 0)
         return -1;
-    /* The old subscription stays until the new one is known to be good; the new one replaces it by subscribing. */
     struct pattern *p = pattern_new(m->k, m->rk, expression, err);
-    if (p == NULL)
+    if (p == NULL) /* the old subscription stays */
         return -1;
-    pattern_free(m->pattern);
+    pattern_free(m->pattern); /* before the new one follows: two would overwrite each other's subscription */
     m->pattern = p;
+    pattern_follow(p);
     drop_names(m);
     m->mode = MEMBER_PATTERN;
     return 0;

@@ -50,6 +50,8 @@ rd_kafka_topic_partition_list_t *member_assigned(struct kafka_member *m, struct 
 /* pattern.c - a subscription by regular expression (PCRE2), kept up as topics come and go.  librdkafka has its own, but it knows
  * only POSIX expressions that match somewhere, and Java's match the whole name. */
 struct pattern *pattern_new(struct kafka *k, rd_kafka_t *rk, struct str expression, struct err *err);
+/* Subscribes rk to what matches now, in place of what it was subscribed to, and from now on whenever that changes. [blocks] */
+void pattern_follow(struct pattern *p);
 void pattern_free(struct pattern *p);
 /* The names that match now, in the arena. */
 int pattern_names(struct pattern *p, struct arena *a, struct str **names, size_t *n, struct err *err);

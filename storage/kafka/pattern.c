@@ -12,12 +12,12 @@ struct pattern {
     struct kafka *k;             /* fixed */
     rd_kafka_t *rk;              /* fixed; the member's */
     pcre2_code *code;            /* fixed */
-    pcre2_match_data *match;     /* the watch's thread, and pattern_new before it */
+    pcre2_match_data *match;     /* the watch's thread, and pattern_follow before it */
     pcre2_match_context *limits; /* fixed */
     struct looker looker;
     pthread_mutex_t lock;
     struct arena arena; /* lock */
-    struct str *names;  /* lock; sorted, in the arena */
+    struct str *names;  /* lock; sorted, in the arena; NULL before the first look */
     size_t nnames;      /* lock */
 };
 
@@ -61,7 +61,7 @@ static void look(void *ctx, const struct str *names, size_t n)
         if (matches(p, names[i]) && (found[nfound] = arena_str(&arena, names[i])).p != NULL)
             nfound++;
     pthread_mutex_lock(&p->lock);
-    bool changed = !same(found, nfound, p->names, p->nnames);
+    bool changed = p->names == NULL || !same(found, nfound, p->names, p->nnames);
     if (changed) {
         struct arena old = p->arena;
         p->arena = arena;
@@ -72,7 +72,7 @@ static void look(void *ctx, const struct str *names, size_t n)
     pthread_mutex_unlock(&p->lock);
     arena_clear(&arena);
     if (changed)
-        pattern_subscribe(p->rk, found, nfound); /* only this thread and pattern_new change names */
+        pattern_subscribe(p->rk, found, nfound); /* only this thread, and pattern_follow before it, change names */
 }
 
 static int compile(struct pattern *p, struct str expression, struct err *err)
@@ -106,15 +106,17 @@ struct pattern *pattern_new(struct kafka *k, rd_kafka_t *rk, struct str expressi
     p->rk = rk;
     pthread_mutex_init(&p->lock, NULL);
     p->looker = (struct looker){.look = look, .ctx = p};
-    int status = compile(p, expression, err);
-    if (status == 0)
-        kafka_watch_look(k, &p->looker, k->options.timeout_ms, NULL); /* while the cluster is away: the watch does as soon as it is back */
-    kafka_watch_add(k->watch, &p->looker);
-    if (status < 0) {
+    if (compile(p, expression, err) < 0) {
         pattern_free(p);
         return NULL;
     }
     return p;
+}
+
+void pattern_follow(struct pattern *p)
+{
+    kafka_watch_look(p->k, &p->looker, p->k->options.timeout_ms, NULL); /* while the cluster is away: the watch does as soon as it is back */
+    kafka_watch_add(p->k->watch, &p->looker);
 }
 
 void pattern_free(struct pattern *p)

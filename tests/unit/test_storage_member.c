@@ -434,6 +434,28 @@ static void pattern_finds_topics_old_and_new(void **state)
     member_free(m);
 }
 
+/* What was subscribed before is given up, also for an expression that matches nothing (yet). */
+static void pattern_replaces_what_was_subscribed(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct err err = {0};
+    struct str *topics;
+    size_t n;
+    struct str topic = fixture_topic(f, 1, NULL, NULL), none = fixture_name(f, "nothing");
+    struct member *m = open_member(f, fixture_name(f, "group"), "earliest", false);
+    subscribe(m, topic);
+    WAIT_FOR(assigned(f, m) == 1);
+    assert_ok(member_subscribe_pattern(m, none, &err), err);
+    WAIT_FOR(assigned(f, m) == 0);
+    assert_ok(member_subscription(m, &f->arena, &topics, &n, &err), err);
+    assert_int_equal(n, 0);
+    assert_ok(member_subscribe_pattern(m, topic, &err), err);
+    WAIT_FOR(assigned(f, m) == 1);
+    assert_ok(member_subscribe_pattern(m, none, &err), err);
+    WAIT_FOR(assigned(f, m) == 0);
+    member_free(m);
+}
+
 static void subscribed_topic_may_come_later(void **state)
 {
     struct fixture *f = fixture(state);
@@ -534,6 +556,7 @@ int main(void)
         TEST(members_share_the_partitions),
         TEST(handover_repeats_and_loses_nothing),
         TEST(pattern_finds_topics_old_and_new),
+        TEST(pattern_replaces_what_was_subscribed),
         TEST(subscribed_topic_may_come_later),
         TEST(records_wake_a_member),
         TEST(wrong_offsets_are_not_committed),
