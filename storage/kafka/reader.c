@@ -43,6 +43,7 @@ struct kafka_reader {
     int64_t position;
     bool at_end;
     int64_t looked_ms;
+    _Atomic bool woken; /* by kafka_reader_wake, not heeded yet */
     struct err gone;                  /* set once the topic is gone: every read says so */
     rd_kafka_message_t *stash[CHUNK]; /* taken from the queue, not given out yet: [first, last) */
     size_t first, last;
@@ -183,9 +184,12 @@ int64_t kafka_reader_position(const struct reader *r)
     return ((const struct kafka_reader *)r)->position;
 }
 
-void kafka_reader_wake(struct reader *r)
+/* A look at the queue that does not wait takes librdkafka's own note of the yield away, so we keep one. */
+void kafka_reader_wake(struct reader *reader)
 {
-    rd_kafka_queue_yield(((struct kafka_reader *)r)->queue);
+    struct kafka_reader *r = (struct kafka_reader *)reader;
+    atomic_store(&r->woken, true);
+    rd_kafka_queue_yield(r->queue);
 }
 
 /* ---- reading ---- */
@@ -335,7 +339,7 @@ int kafka_reader_read(struct reader *reader, struct batch *b, size_t max_records
             break;
         refill(r, max_records - b->n + 1, need && waited && left > 0 ? (int)left : 0);
         bool empty = r->first == r->last;
-        if (empty && (!need || (waited && left > 0))) /* time is over, or woken */
+        if (empty && (atomic_exchange(&r->woken, false) || !need || (waited && left > 0))) /* woken, or time is over */
             break;
         waited = true;
     }

@@ -293,6 +293,10 @@ static void reader_can_be_woken(void **state)
     assert_int_equal(b.n, 0);
     assert_in_range(clock_mono_ms() - began, 100, 10000);
     pthread_join(thread, NULL);
+    reader_wake(r); /* nobody waits: the next one that would, does not */
+    began = clock_mono_ms();
+    assert_ok(reader_read(r, &b, 10, 1 << 20, 20000, NULL, &err), err);
+    assert_in_range(clock_mono_ms() - began, 0, 10000);
     reader_free(r);
     batch_clear(&b);
 }
