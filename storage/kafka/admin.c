@@ -16,7 +16,7 @@
 
 enum { LOOK_AGAIN_MS = 15 };
 
-bool admin_is_internal(struct str topic)
+static bool is_internal(struct str topic)
 {
     return str_is(topic, "__consumer_offsets") || str_is(topic, "__transaction_state") || str_is(topic, "__share_group_state");
 }
@@ -62,19 +62,6 @@ int32_t admin_count_partitions(struct kafka *k, const char *topic, int timeout_m
     return i < 0 ? -1 : md->topics[i].partition_cnt;
 }
 
-int admin_each_topic(struct kafka *k, int timeout_ms, void (*each)(void *ctx, const char *name), void *ctx, struct err *err)
-{
-    const struct rd_kafka_metadata *md;
-    rd_kafka_resp_err_t e = rd_kafka_metadata(k->admin, 1, NULL, &md, timeout_ms);
-    if (e != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return errors_set(err, k->health, e, "list of topics");
-    for (int i = 0; i < md->topic_cnt; i++)
-        if (!admin_is_internal(str_of(md->topics[i].topic)))
-            each(ctx, md->topics[i].topic);
-    rd_kafka_metadata_destroy(md);
-    return 0;
-}
-
 static int32_t *copy_ids(struct arena *a, const int32_t *ids, int n)
 {
     int32_t *to = arena_alloc(a, ((size_t)n + 1) * sizeof *to);
@@ -95,7 +82,7 @@ static int fill_topic(struct arena *a, const struct rd_kafka_metadata_topic *t, 
     out->partitions = arena_calloc(a, out->npartitions + 1, sizeof *out->partitions);
     if (out->name.p == NULL || out->partitions == NULL)
         return err_nomem(err);
-    out->is_internal = admin_is_internal(out->name);
+    out->is_internal = is_internal(out->name);
     for (size_t i = 0; i < out->npartitions; i++) {
         const struct rd_kafka_metadata_partition *from = &t->partitions[i];
         struct partition_info *p = &out->partitions[i];
@@ -129,28 +116,60 @@ static int by_topic(const void *a, const void *b)
     return str_cmp(((const struct topic_info *)a)->name, ((const struct topic_info *)b)->name);
 }
 
+/* Metadata of all topics there are. */
+static int ask_all(struct kafka *k, int timeout_ms, const struct rd_kafka_metadata **md, struct err *err)
+{
+    rd_kafka_resp_err_t e = rd_kafka_metadata(k->admin, 1, NULL, md, timeout_ms);
+    if (e == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return 0;
+    *md = NULL;
+    return errors_set(err, k->health, e, "list of topics");
+}
+
+static bool was_deleted(const struct rd_kafka_metadata_topic *t) /* a moment ago */
+{
+    return t->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
 int kafka_list_topics(struct storage *s, struct arena *a, struct topic_info **out, size_t *n, struct err *err)
 {
     struct kafka *k = (struct kafka *)s;
     OWN_BY(free_metadata) const struct rd_kafka_metadata *md = NULL;
     *n = 0;
-    rd_kafka_resp_err_t e = rd_kafka_metadata(k->admin, 1, NULL, &md, k->options.timeout_ms);
-    if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        md = NULL;
-        return errors_set(err, k->health, e, "list of topics");
-    }
+    if (ask_all(k, k->options.timeout_ms, &md, err) < 0)
+        return -1;
     *out = arena_calloc(a, (size_t)md->topic_cnt + 1, sizeof **out);
     if (*out == NULL)
         return err_nomem(err);
-    for (int i = 0; i < md->topic_cnt; i++) {
-        if (md->topics[i].err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) /* deleted a moment ago */
-            continue;
-        if (fill_topic(a, &md->topics[i], &(*out)[*n], err) < 0)
+    for (int i = 0; i < md->topic_cnt; i++)
+        if (!was_deleted(&md->topics[i]) && fill_topic(a, &md->topics[i], &(*out)[(*n)++], err) < 0)
             return -1;
+    qsort(*out, *n, sizeof **out, by_topic);
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+int admin_topic_names(struct kafka *k, int timeout_ms, struct arena *a, struct str **names, size_t *n, struct err *err)
+{
+    OWN_BY(free_metadata) const struct rd_kafka_metadata *md = NULL;
+    *n = 0;
+    if (ask_all(k, timeout_ms, &md, err) < 0)
+        return -1;
+    if ((*names = arena_calloc(a, (size_t)md->topic_cnt + 1, sizeof **names)) == NULL)
+        return err_nomem(err);
+    for (int i = 0; i < md->topic_cnt; i++) {
+        struct str name = str_of(md->topics[i].topic);
+        if (was_deleted(&md->topics[i]) || is_internal(name))
+            continue;
+        if (((*names)[*n] = arena_str(a, name)).p == NULL)
+            return err_nomem(err);
         ++*n;
     }
-    if (*n > 1)
-        qsort(*out, *n, sizeof **out, by_topic);
+    qsort(*names, *n, sizeof **names, by_name);
     return 0;
 }
 

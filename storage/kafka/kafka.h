@@ -74,11 +74,10 @@ int32_t admin_count_partitions(struct kafka *k, const char *topic, int timeout_m
 /* Watermarks through handle rk (k->admin or k->committed). */
 int admin_ask_watermarks(struct kafka *k, rd_kafka_t *rk, const char *topic, int32_t partition, int timeout_ms, int64_t *low,
                          int64_t *high, struct err *err);
-/* Names of all topics that are not internal, calls each(ctx, name) for each. */
-int admin_each_topic(struct kafka *k, int timeout_ms, void (*each)(void *ctx, const char *name), void *ctx, struct err *err);
+/* Names of all topics that are not internal, sorted, in the arena. */
+int admin_topic_names(struct kafka *k, int timeout_ms, struct arena *a, struct str **names, size_t *n, struct err *err);
 /* Creates topic as the options and the brokers' defaults say; that somebody else made it meanwhile is fine. */
 int admin_create_default(struct kafka *k, const char *topic, int timeout_ms, struct err *err);
-bool admin_is_internal(struct str topic);
 
 /* configs.c */
 struct alters *alters_new(void);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/own.h"
 #include "storage/kafka/errors.h"
 #include "storage/kafka/member.h"
 
@@ -52,14 +53,18 @@ static bool same(const struct str *a, size_t na, const struct str *b, size_t nb)
 static void look(void *ctx, const struct str *names, size_t n)
 {
     struct pattern *p = ctx;
-    struct arena arena = {0};
+    OWN_BY(arena_clear) struct arena arena = {0};
     struct str *found = arena_alloc(&arena, (n + 1) * sizeof *found);
     size_t nfound = 0;
     if (found == NULL)
         return;
-    for (size_t i = 0; i < n; i++)
-        if (matches(p, names[i]) && (found[nfound] = arena_str(&arena, names[i])).p != NULL)
-            nfound++;
+    for (size_t i = 0; i < n; i++) {
+        if (!matches(p, names[i]))
+            continue;
+        if ((found[nfound] = arena_str(&arena, names[i])).p == NULL)
+            return;
+        nfound++;
+    }
     pthread_mutex_lock(&p->lock);
     bool changed = p->names == NULL || !same(found, nfound, p->names, p->nnames);
     if (changed) {
@@ -70,7 +75,6 @@ static void look(void *ctx, const struct str *names, size_t n)
         p->nnames = nfound;
     }
     pthread_mutex_unlock(&p->lock);
-    arena_clear(&arena);
     if (changed)
         pattern_subscribe(p->rk, found, nfound); /* only this thread, and pattern_follow before it, change names */
 }
@@ -115,7 +119,7 @@ struct pattern *pattern_new(struct kafka *k, rd_kafka_t *rk, struct str expressi
 
 void pattern_follow(struct pattern *p)
 {
-    kafka_watch_look(p->k, &p->looker, p->k->options.timeout_ms, NULL); /* while the cluster is away: the watch does as soon as it is back */
+    kafka_watch_look(p->k, &p->looker); /* while the cluster is away: the watch does as soon as it is back */
     kafka_watch_add(p->k->watch, &p->looker);
 }
 

@@ -96,68 +96,26 @@ static bool ping(struct watch *w)
     return true;
 }
 
-struct names {
-    struct arena arena;
-    struct str *p;
-    size_t n, cap;
-};
-
-static void add_name(void *ctx, const char *name)
-{
-    struct names *all = ctx;
-    if (all->n == all->cap) {
-        size_t cap = all->cap == 0 ? 64 : all->cap * 2;
-        struct str *p = realloc(all->p, cap * sizeof *p);
-        if (p == NULL)
-            return;
-        all->p = p;
-        all->cap = cap;
-    }
-    struct str copy = arena_str(&all->arena, str_of(name));
-    if (copy.p != NULL)
-        all->p[all->n++] = copy;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return str_cmp(*(const struct str *)a, *(const struct str *)b);
-}
-
-/* All topics there are, by name. names_clear in any case. */
-static int names_read(struct names *all, struct kafka *k, int timeout_ms, struct err *err)
-{
-    if (admin_each_topic(k, timeout_ms, add_name, all, err) != 0)
-        return -1;
-    if (all->n != 0)
-        qsort(all->p, all->n, sizeof *all->p, by_name);
-    return 0;
-}
-
-static void names_clear(struct names *all)
-{
-    free(all->p);
-    arena_clear(&all->arena);
-}
-
 static void look_around(struct watch *w)
 {
-    OWN_BY(names_clear) struct names all = {0};
-    struct err err = {0};
-    if (names_read(&all, w->k, PING_WAIT_MS, &err) < 0)
+    OWN_BY(arena_clear) struct arena a = {0};
+    struct str *names;
+    size_t n;
+    if (admin_topic_names(w->k, PING_WAIT_MS, &a, &names, &n, NULL) < 0)
         return;
     pthread_mutex_lock(&w->look_lock);
     for (struct looker *l = w->lookers; l != NULL; l = l->next)
-        l->look(l->ctx, all.p, all.n);
+        l->look(l->ctx, names, n);
     pthread_mutex_unlock(&w->look_lock);
 }
 
-int kafka_watch_look(struct kafka *k, struct looker *l, int timeout_ms, struct err *err)
+void kafka_watch_look(struct kafka *k, struct looker *l)
 {
-    OWN_BY(names_clear) struct names all = {0};
-    if (names_read(&all, k, timeout_ms, err) < 0)
-        return -1;
-    l->look(l->ctx, all.p, all.n);
-    return 0;
+    OWN_BY(arena_clear) struct arena a = {0};
+    struct str *names;
+    size_t n;
+    if (admin_topic_names(k, k->options.timeout_ms, &a, &names, &n, NULL) == 0)
+        l->look(l->ctx, names, n);
 }
 
 /* Sleeps until the given time of the monotonic clock, a kick or the end; false at the end. */

@@ -21,8 +21,8 @@ struct looker {
     void *ctx;
     struct looker *next; /* the watch's */
 };
-/* Lets l look once, now, whether it was added or not. -1 with err when the cluster cannot tell. [blocks] */
-int kafka_watch_look(struct kafka *k, struct looker *l, int timeout_ms, struct err *err);
+/* Lets l, which is not added yet, look once, now; it does not when the cluster cannot tell. [blocks] */
+void kafka_watch_look(struct kafka *k, struct looker *l);
 void kafka_watch_add(struct watch *w, struct looker *l);
 void kafka_watch_remove(struct watch *w, struct looker *l);
 
