@@ -62,6 +62,46 @@ rd_kafka_t *handle_new(struct kafka *k, enum handle_kind kind, rd_kafka_conf_t *
     return rk;
 }
 
+rd_kafka_resp_err_t handle_produce(rd_kafka_t *rk, rd_kafka_topic_t *rkt, int32_t partition, int flags, const struct record *r,
+                                   void *opaque)
+{
+    rd_kafka_vu_t vus[8];
+    size_t n = 0;
+    vus[n].vtype = RD_KAFKA_VTYPE_RKT, vus[n++].u.rkt = rkt;
+    vus[n].vtype = RD_KAFKA_VTYPE_PARTITION, vus[n++].u.i32 = partition;
+    vus[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS, vus[n++].u.i = flags;
+    vus[n].vtype = RD_KAFKA_VTYPE_VALUE, vus[n].u.mem.ptr = (void *)r->value.p, vus[n++].u.mem.size = r->value.n;
+    vus[n].vtype = RD_KAFKA_VTYPE_KEY, vus[n].u.mem.ptr = (void *)r->key.p, vus[n++].u.mem.size = r->key.n;
+    vus[n].vtype = RD_KAFKA_VTYPE_OPAQUE, vus[n++].u.ptr = opaque;
+    if (r->timestamp_ms != 0)
+        vus[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP, vus[n++].u.i64 = r->timestamp_ms;
+    rd_kafka_headers_t *headers = NULL;
+    if (r->nheaders != 0) {
+        headers = rd_kafka_headers_new(r->nheaders);
+        for (size_t i = 0; i < r->nheaders; i++)
+            rd_kafka_header_add(headers, r->headers[i].name.p, (ssize_t)r->headers[i].name.n, r->headers[i].value.p,
+                                (ssize_t)r->headers[i].value.n);
+        vus[n].vtype = RD_KAFKA_VTYPE_HEADERS, vus[n++].u.headers = headers;
+    }
+    rd_kafka_error_t *error = rd_kafka_produceva(rk, vus, n);
+    if (error == NULL)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_resp_err_t e = rd_kafka_error_code(error);
+    rd_kafka_error_destroy(error);
+    if (headers != NULL)
+        rd_kafka_headers_destroy(headers);
+    return e;
+}
+
+rd_kafka_resp_err_t handle_reason(rd_kafka_t *rk, rd_kafka_resp_err_t e)
+{
+    char text[8];
+    if (e != RD_KAFKA_RESP_ERR__FATAL && e != RD_KAFKA_RESP_ERR__PURGE_QUEUE && e != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+        return e;
+    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(rk, text, sizeof text);
+    return fatal != RD_KAFKA_RESP_ERR_NO_ERROR ? fatal : e;
+}
+
 void nudge_init(struct nudge *n, const rd_kafka_conf_t *conf)
 {
     *n = (struct nudge){.every_bytes = (size_t)options_number(conf, "queued.max.messages.kbytes", 65536) * 1024 / 4,

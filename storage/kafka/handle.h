@@ -14,6 +14,13 @@ rd_kafka_conf_t *handle_conf(struct kafka *k, enum handle_kind kind, const struc
 /* Takes *conf.  The handle's errors go to k->health by rd_kafka_poll (or the consumer's queue), its log lines to base/log. */
 rd_kafka_t *handle_new(struct kafka *k, enum handle_kind kind, rd_kafka_conf_t **conf, struct err *err);
 
+/* Hands one record over, with its headers and its time.  flags: RD_KAFKA_MSG_F_COPY, or 0 when its bytes stay until the report,
+ * which carries opaque.  Returns librdkafka's verdict. */
+rd_kafka_resp_err_t handle_produce(rd_kafka_t *rk, rd_kafka_topic_t *rkt, int32_t partition, int flags, const struct record *r,
+                                   void *opaque);
+/* The reason behind a fatal error, or behind a purge after one; e itself when there is none. */
+rd_kafka_resp_err_t handle_reason(rd_kafka_t *rk, rd_kafka_resp_err_t e);
+
 /* librdkafka stops fetching while more than queued.max.messages.kbytes or queued.min.messages wait to be taken, and looks again
  * only when its broker thread wakes up, which takes up to a second: a consumer that empties its queue then stands still.  A
  * question to the partitions' leaders, whose answer nobody waits for, wakes those threads at once (measured: 50,000 records/s

@@ -163,43 +163,9 @@ void kafka_pen_free(struct pen *pen)
 
 /* ---- writing ---- */
 
-static int send_record(struct kafka_pen *p, const struct record *r, struct written *w, rd_kafka_resp_err_t *refusal)
-{
-    rd_kafka_vu_t vus[9];
-    size_t n = 0;
-    vus[n].vtype = RD_KAFKA_VTYPE_RKT, vus[n++].u.rkt = p->rkt;
-    vus[n].vtype = RD_KAFKA_VTYPE_PARTITION, vus[n++].u.i32 = 0;
-    /* Copied: a write that ends badly returns before librdkafka has let go of the record. */
-    vus[n].vtype = RD_KAFKA_VTYPE_MSGFLAGS, vus[n++].u.i = RD_KAFKA_MSG_F_COPY;
-    vus[n].vtype = RD_KAFKA_VTYPE_VALUE, vus[n].u.mem.ptr = (void *)r->value.p, vus[n++].u.mem.size = r->value.n;
-    vus[n].vtype = RD_KAFKA_VTYPE_KEY, vus[n].u.mem.ptr = (void *)r->key.p, vus[n++].u.mem.size = r->key.n;
-    vus[n].vtype = RD_KAFKA_VTYPE_OPAQUE, vus[n++].u.ptr = w;
-    if (r->timestamp_ms != 0)
-        vus[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP, vus[n++].u.i64 = r->timestamp_ms;
-    rd_kafka_headers_t *headers = NULL;
-    if (r->nheaders != 0) {
-        headers = rd_kafka_headers_new(r->nheaders);
-        for (size_t i = 0; i < r->nheaders; i++)
-            rd_kafka_header_add(headers, r->headers[i].name.p, (ssize_t)r->headers[i].name.n, r->headers[i].value.p,
-                                (ssize_t)r->headers[i].value.n);
-        vus[n].vtype = RD_KAFKA_VTYPE_HEADERS, vus[n++].u.headers = headers;
-    }
-    rd_kafka_error_t *e = rd_kafka_produceva(p->rk, vus, n);
-    *refusal = e != NULL ? rd_kafka_error_code(e) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (e == NULL)
-        return 0;
-    rd_kafka_error_destroy(e);
-    if (headers != NULL)
-        rd_kafka_headers_destroy(headers);
-    return -1;
-}
-
 static bool is_fenced(struct kafka_pen *p, rd_kafka_resp_err_t e)
 {
-    char text[8];
-    if (e == RD_KAFKA_RESP_ERR__FATAL || e == RD_KAFKA_RESP_ERR__PURGE_QUEUE || e == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
-        e = rd_kafka_fatal_error(p->rk, text, sizeof text);
-    return errors_code(e) == STORE_FENCED;
+    return errors_code(handle_reason(p->rk, e)) == STORE_FENCED;
 }
 
 static int fenced(struct kafka_pen *p, struct err *err)
@@ -296,10 +262,11 @@ static int write_once(struct kafka_pen *p, const struct record *records, size_t 
         return lost ? fenced(p, err) : -1;
     }
     for (size_t i = 0; i < n; i++) {
-        rd_kafka_resp_err_t refusal;
         w[i] = (struct written){.offset = &offsets[i]};
         offsets[i] = OFFSET_INVALID;
-        if (send_record(p, &records[i], &w[i], &refusal) < 0)
+        /* Copied: a write that ends badly returns before librdkafka has let go of the record. */
+        rd_kafka_resp_err_t refusal = handle_produce(p->rk, p->rkt, 0, RD_KAFKA_MSG_F_COPY, &records[i], &w[i]);
+        if (refusal != RD_KAFKA_RESP_ERR_NO_ERROR)
             return refused(p, records, n, i, refusal, rd_kafka_err2str(refusal), again, err);
     }
     e = rd_kafka_commit_transaction(p->rk, left_ms(deadline_ms));

@@ -24,16 +24,6 @@ static void fail_record(struct delivery *d, size_t i, int code, const char *text
     d->results[i].text = text;
 }
 
-/* The reason behind a fatal error, or e itself. */
-static rd_kafka_resp_err_t underlying(rd_kafka_t *rk, rd_kafka_resp_err_t e)
-{
-    char text[8];
-    if (e != RD_KAFKA_RESP_ERR__FATAL && e != RD_KAFKA_RESP_ERR__PURGE_QUEUE && e != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
-        return e;
-    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(rk, text, sizeof text);
-    return fatal != RD_KAFKA_RESP_ERR_NO_ERROR ? fatal : e;
-}
-
 static void take_report(struct sender *s, struct delivery *d, const rd_kafka_message_t *m)
 {
     size_t i = (size_t)((struct slot *)m->_private - d->slots);
@@ -41,7 +31,7 @@ static void take_report(struct sender *s, struct delivery *d, const rd_kafka_mes
         d->results[i] = (struct produced){.partition = m->partition, .offset = m->offset};
         return;
     }
-    rd_kafka_resp_err_t e = underlying(s->rk, m->err);
+    rd_kafka_resp_err_t e = handle_reason(s->rk, m->err);
     struct err why = {0};
     if (errors_is_silence(e)) {
         errors_set_said(&why, s->producer->k->health, e, "no answer from the cluster in time");
@@ -117,40 +107,9 @@ static void *reports(void *arg)
 
 /* ---- handing over ---- */
 
-/* A record with headers or a time of its own; the batch call knows neither. Returns librdkafka's verdict. */
-static rd_kafka_resp_err_t send_one(struct sender *s, rd_kafka_topic_t *rkt, struct delivery *d, size_t i)
-{
-    const struct record *r = &d->records[i];
-    rd_kafka_vu_t vus[8];
-    size_t n = 0;
-    vus[n].vtype = RD_KAFKA_VTYPE_RKT, vus[n++].u.rkt = rkt;
-    vus[n].vtype = RD_KAFKA_VTYPE_PARTITION, vus[n++].u.i32 = r->partition;
-    vus[n].vtype = RD_KAFKA_VTYPE_VALUE, vus[n].u.mem.ptr = (void *)r->value.p, vus[n++].u.mem.size = r->value.n;
-    vus[n].vtype = RD_KAFKA_VTYPE_KEY, vus[n].u.mem.ptr = (void *)r->key.p, vus[n++].u.mem.size = r->key.n;
-    vus[n].vtype = RD_KAFKA_VTYPE_OPAQUE, vus[n++].u.ptr = &d->slots[i];
-    if (r->timestamp_ms != 0)
-        vus[n].vtype = RD_KAFKA_VTYPE_TIMESTAMP, vus[n++].u.i64 = r->timestamp_ms;
-    rd_kafka_headers_t *headers = NULL;
-    if (r->nheaders != 0) {
-        headers = rd_kafka_headers_new(r->nheaders);
-        for (size_t h = 0; h < r->nheaders; h++)
-            rd_kafka_header_add(headers, r->headers[h].name.p, (ssize_t)r->headers[h].name.n, r->headers[h].value.p,
-                                (ssize_t)r->headers[h].value.n);
-        vus[n].vtype = RD_KAFKA_VTYPE_HEADERS, vus[n++].u.headers = headers;
-    }
-    rd_kafka_error_t *error = rd_kafka_produceva(s->rk, vus, n);
-    if (error == NULL)
-        return RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_resp_err_t e = rd_kafka_error_code(error);
-    rd_kafka_error_destroy(error);
-    if (headers != NULL)
-        rd_kafka_headers_destroy(headers);
-    return e;
-}
-
 static void refuse(struct sender *s, struct delivery *d, size_t i, rd_kafka_resp_err_t refusal)
 {
-    rd_kafka_resp_err_t e = underlying(s->rk, refusal);
+    rd_kafka_resp_err_t e = handle_reason(s->rk, refusal);
     fail_record(d, i, errors_code(e), rd_kafka_err2str(e));
     if (errors_code(e) == STORE_UNKNOWN_TOPIC || errors_code(e) == STORE_UNKNOWN_PARTITION)
         producer_forget(s->producer, str_of(d->topic));
@@ -221,7 +180,7 @@ void sender_send(struct sender *s, rd_kafka_topic_t *rkt, int32_t partitions, in
         const struct record *r = &d->records[i];
         if (some_bad && d->results[i].code != 0)
             continue;
-        bool plain = r->nheaders == 0 && r->timestamp_ms == 0;
+        bool plain = r->nheaders == 0 && r->timestamp_ms == 0; /* rd_kafka_produce_batch knows neither */
         if (n == CHUNK || (n != 0 && (!plain || r->partition != m[0].partition))) {
             settled += send_chunk(s, rkt, d, m, n);
             n = 0;
@@ -234,7 +193,7 @@ void sender_send(struct sender *s, rd_kafka_topic_t *rkt, int32_t partitions, in
                                           .partition = r->partition,
                                           ._private = &d->slots[i]};
         } else {
-            rd_kafka_resp_err_t e = send_one(s, rkt, d, i);
+            rd_kafka_resp_err_t e = handle_produce(s->rk, rkt, r->partition, 0, r, &d->slots[i]);
             if (e != RD_KAFKA_RESP_ERR_NO_ERROR) {
                 refuse(s, d, i, e);
                 settled++;
