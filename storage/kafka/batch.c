@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "base/own.h"
 
 /* b->owner */
@@ -50,23 +51,8 @@ int kafka_batch_begin(struct batch *b, struct err *err)
 
 static bool grow(struct batch *b, struct messages *all)
 {
-    if (b->n == b->cap) {
-        size_t cap = b->cap == 0 ? 64 : b->cap * 2;
-        struct record *records = realloc(b->records, cap * sizeof *records);
-        if (records == NULL)
-            return false;
-        b->records = records;
-        b->cap = cap;
-    }
-    if (all->n == all->cap) {
-        size_t cap = all->cap == 0 ? 64 : all->cap * 2;
-        rd_kafka_message_t **p = realloc(all->p, cap * sizeof *p);
-        if (p == NULL)
-            return false;
-        all->p = p;
-        all->cap = cap;
-    }
-    return true;
+    return (b->n < b->cap || grow_array(&b->records, &b->cap, sizeof *b->records)) &&
+           (all->n < all->cap || grow_array(&all->p, &all->cap, sizeof *all->p));
 }
 
 /* Index of the message's topic in b->topics; -1 on no memory. */
@@ -79,14 +65,8 @@ static int64_t topic_index(struct batch *b, struct messages *all, rd_kafka_topic
     while (i < b->ntopics && !str_eq(b->topics[i], name))
         i++;
     if (i == b->ntopics) {
-        if (i == all->topics_cap) {
-            size_t cap = i == 0 ? 4 : i * 2;
-            struct str *topics = realloc(b->topics, cap * sizeof *topics);
-            if (topics == NULL)
-                return -1;
-            b->topics = topics;
-            all->topics_cap = cap;
-        }
+        if (i == all->topics_cap && !grow_array(&b->topics, &all->topics_cap, sizeof *b->topics))
+            return -1;
         if ((b->topics[i] = arena_str(&all->arena, name)).p == NULL)
             return -1;
         b->ntopics++;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/grow.h"
 #include "base/own.h"
 #include "storage/kafka/errors.h"
 
@@ -178,14 +179,8 @@ static struct stored *find_stored(struct kafka_member *m, struct str topic, int3
     for (size_t i = 0; i < m->nstored; i++)
         if (m->stored[i].partition == partition && str_is(topic, m->stored[i].topic))
             return &m->stored[i];
-    if (m->nstored == m->capstored) {
-        size_t cap = m->capstored == 0 ? 8 : m->capstored * 2;
-        struct stored *more = realloc(m->stored, cap * sizeof *more);
-        if (more == NULL)
-            return NULL;
-        m->stored = more;
-        m->capstored = cap;
-    }
+    if (m->nstored == m->capstored && !grow_array(&m->stored, &m->capstored, sizeof *m->stored))
+        return NULL;
     char *copy = str_dup(topic);
     if (copy == NULL)
         return NULL;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/grow.h"
 #include "base/log.h"
 #include "storage/kafka/errors.h"
 #include "storage/kafka/health.h"
@@ -153,20 +154,10 @@ static void bury(struct producer *p)
 /* A reference that the sender drops at its end. */
 static bool keep_reference(struct producer *p, struct sender *s, rd_kafka_topic_t *rkt)
 {
-    bool kept = false;
     lock(p);
-    if (s->ntopics == s->captopics) {
-        size_t cap = s->captopics == 0 ? 16 : s->captopics * 2;
-        rd_kafka_topic_t **more = realloc(s->topics, cap * sizeof *more);
-        if (more != NULL) {
-            s->topics = more;
-            s->captopics = cap;
-        }
-    }
-    if (s->ntopics < s->captopics) {
+    bool kept = s->ntopics < s->captopics || grow_array(&s->topics, &s->captopics, sizeof *s->topics);
+    if (kept)
         s->topics[s->ntopics++] = rkt;
-        kept = true;
-    }
     unlock(p);
     return kept;
 }
