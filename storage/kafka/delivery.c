@@ -57,7 +57,7 @@ struct delivery *delivery_new(struct producer *p, struct str topic, const struct
 {
     if (n > SIZE_MAX / 128)
         return NULL;
-    struct delivery *d = malloc(sizeof *d + n * sizeof d->slots[0] + n * sizeof *d->results + 16);
+    struct delivery *d = malloc(sizeof *d + n * sizeof d->slots[0] + n * sizeof *d->results);
     if (d == NULL)
         return NULL;
     memset(d, 0, offsetof(struct delivery, topic));

@@ -3,7 +3,9 @@
  * Handles: one for admin and questions (never fetches, so nothing waits behind a fetch; a consumer handle, because asking through
  * a producer creates topics), one like it that sees committed records only (the pen's end, readers' start), idempotent producers
  * (producer.c), a few pooled consumers without group (reader.c), one consumer a member (member.c), one transactional producer a
- * pen (pen.c). Lock order: no two locks of this room are held at once, and none across a call that waits for a broker. */
+ * pen (pen.c).
+ * Lock order: the watch's look_lock before a pattern's; no other two locks of this room are held at once.  None is held across a call
+ * that waits for a broker, but that of struct alters (configs.c). */
 #ifndef STORAGE_KAFKA_KAFKA_H
 #define STORAGE_KAFKA_KAFKA_H
 

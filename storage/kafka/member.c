@@ -80,17 +80,15 @@ static int check_descriptors(struct err *err)
 struct member *kafka_member_open(struct storage *s, const struct member_options *o, struct err *err)
 {
     struct kafka *k = (struct kafka *)s;
-    struct kafka_member *m = calloc(1, sizeof *m);
     if (o->group.n == 0) {
         err_set(err, ERR_INVALID, "a member needs the name of its group");
-        free(m);
         return NULL;
     }
     if (isspace((unsigned char)o->group.p[0])) { /* librdkafka cuts it off: another group, or none and then no queue */
         err_set(err, STORE_INVALID_REQUEST, "The group id '%.*s' must not begin with white space", STR_ARG(o->group));
-        free(m);
         return NULL;
     }
+    struct kafka_member *m = calloc(1, sizeof *m);
     if (m == NULL || (m->group = str_dup(o->group)) == NULL) {
         err_nomem(err);
         free(m);

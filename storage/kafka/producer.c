@@ -135,8 +135,6 @@ void producer_again(struct producer *p, struct delivery *d)
 
 void producer_forget(struct producer *p, struct str topic)
 {
-    if (p == NULL)
-        return;
     pthread_mutex_lock(&p->lock);
     struct topic *t = map_get(&p->topics, topic);
     if (t != NULL && t->state == TOPIC_READY)

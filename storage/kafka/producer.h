@@ -96,7 +96,7 @@ struct producer {
 struct producer *producer_new(struct kafka *k, struct err *err);
 /* Waits for what is outstanding, at most produce.timeout.ms; what is still there then fails. [blocks] */
 void producer_free(struct producer *p);
-/* What is known of topic may be wrong: ask again before the next produce. NULL p is fine. */
+/* What is known of topic may be wrong: ask again before the next produce. */
 void producer_forget(struct producer *p, struct str topic);
 
 /* Lets d, whose records were all refused because the topic went away, wait for the topic once more, as if it had just come. */

@@ -445,7 +445,6 @@ static void small_records_fit_a_topic_with_a_small_limit(void **state)
     storage_free(s);
 }
 
-/* Fetching must not stand still when a full queue has been emptied (up to a second each time, if left to librdkafka). */
 static void count(void *ctx)
 {
     atomic_fetch_add((_Atomic int *)ctx, 1);
@@ -473,6 +472,7 @@ static void dying_handles_are_waited_for_or_told_of(void **state)
     }
 }
 
+/* Fetching must not stand still when a full queue has been emptied (up to a second each time, if left to librdkafka). */
 static void reading_does_not_stand_still(void **state)
 {
     enum { N = 20000, SIZE = 1000 };
