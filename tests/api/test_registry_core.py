@@ -37,6 +37,34 @@ def error(a, status, code, message=None):
     return a
 
 
+def record(name, *fields):
+    return {"type": "record", "name": name, "fields": list(fields)}
+
+
+def field(name, type, **more):
+    return dict({"name": name, "type": type}, **more)
+
+
+def ask(m, subject, schema, where="", **members):
+    return m.r("POST", f"/compatibility/subjects/{q(subject)}/versions{where}",
+               {"schema": schema if isinstance(schema, str) else json.dumps(schema), **members})
+
+
+def versions(m, subject, query=""):
+    return m.r("GET", f"/subjects/{q(subject)}/versions{query}").json
+
+
+def delete(m, subject, version=None, permanent=False):
+    path = f"/subjects/{q(subject)}" + ("" if version is None else f"/versions/{version}")
+    return m.r("DELETE", path + ("?permanent=true" if permanent else ""))
+
+
+def registered(m, subject, schema, query="", **members):
+    a = post(m, subject, schema, query, **members)
+    assert a.status == 200, a
+    return a.json
+
+
 def test_the_first_schema_gets_id_1(start_muir):
     m = start_muir()
     a = post(m, "s", '"string"')
