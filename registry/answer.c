@@ -1,10 +1,5 @@
 #include "registry/answer.h"
 
-static struct str escaped_text(const struct content *c)
-{
-    return str_n(c->body->bytes + c->body->text_at, c->body->text_n);
-}
-
 static void put_key(struct buf *out, const char *name)
 {
     if (out->n > 0 && out->p[out->n - 1] != '{')
@@ -124,7 +119,7 @@ static void put_version(struct buf *out, const struct version *v, struct str tex
     if (text.p != NULL)
         put_text(out, "schema", text);
     else
-        put_schema(out, escaped_text(c));
+        put_schema(out, content_text(c));
     if (times)
         put_times(out, v);
     put_raw(out, "ruleSet", c->rule_set);
@@ -141,24 +136,8 @@ void answer_put_lookup(struct buf *out, const struct version *v, bool scanned)
     put_version(out, v, STR_NULL, scanned);
 }
 
-void answer_put_found(struct buf *out, const struct version *v, bool scanned)
-{
-    const struct content *c = v->content;
-    buf_put_u8(out, '{');
-    put_number(out, "id", c->id);
-    put_number(out, "version", v->number);
-    put_guid(out, c->md5);
-    put_type(out, c->type);
-    put_refs(out, c->refs, c->nrefs);
-    put_raw(out, "metadata", c->metadata);
-    put_raw(out, "ruleSet", c->rule_set);
-    put_schema(out, escaped_text(c));
-    if (scanned)
-        put_times(out, v);
-    buf_put_u8(out, '}');
-}
-
-void answer_put_registered(struct buf *out, const struct change *c)
+/* What a RegisterSchemaResponse says before the schema. */
+static void put_response(struct buf *out, const struct change *c)
 {
     buf_put_u8(out, '{');
     put_number(out, "id", c->id);
@@ -168,6 +147,21 @@ void answer_put_registered(struct buf *out, const struct change *c)
     put_refs(out, c->refs, c->nrefs);
     put_raw(out, "metadata", c->metadata);
     put_raw(out, "ruleSet", c->rule_set);
+}
+
+void answer_put_found(struct buf *out, const struct version *v, bool scanned)
+{
+    const struct change c = state_borrow(v);
+    put_response(out, &c);
+    put_schema(out, content_text(v->content));
+    if (scanned)
+        put_times(out, v);
+    buf_put_u8(out, '}');
+}
+
+void answer_put_registered(struct buf *out, const struct change *c)
+{
+    put_response(out, c);
     put_text(out, "schema", c->text);
     buf_put_u8(out, '}');
 }

@@ -23,7 +23,7 @@ struct body *body_new(const struct content *c, const struct version *v, struct s
     OWN_BY(buf_clear) struct buf inside = {0}, whole = {0};
     struct str escaped;
     if (c->body != NULL) {
-        escaped = str_n(c->body->bytes + c->body->text_at, c->body->text_n);
+        escaped = content_text(c);
     } else {
         json_put_string(&inside, text);
         if (inside.failed)

@@ -120,11 +120,6 @@ bool config_level(const struct config *c, enum compat_level *out)
     return v.n > 2 && compat_level_parse(str_n(v.p + 1, v.n - 2), out, NULL) == 0;
 }
 
-bool config_flag(const struct config *c, enum config_field field, bool otherwise)
-{
-    return c->v[field].p != NULL ? str_is(c->v[field], "true") : otherwise;
-}
-
 struct str config_text(const struct config *c, enum config_field field, struct arena *a)
 {
     if (c->v[field].p == NULL)

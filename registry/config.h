@@ -20,7 +20,6 @@ int config_read_stored(struct config *into, const struct json *value, struct are
 /* The members, within an object that is open; level_name is "compatibility" or "compatibilityLevel". */
 void config_put(struct json_writer *w, const struct config *c, const char *level_name);
 bool config_level(const struct config *c, enum compat_level *out); /* false: not set */
-bool config_flag(const struct config *c, enum config_field field, bool otherwise);
 /* A text field without its quotes, STR_NULL when not set or no memory. */
 struct str config_text(const struct config *c, enum config_field field, struct arena *a);
 

@@ -164,8 +164,7 @@ static void moved_to(struct fold *f, int64_t position, const struct fold_mark *m
     pthread_mutex_lock(&f->lock);
     f->position = position;
     f->met = *met;
-    f->trouble.code = 0;
-    f->trouble.text[0] = '\0';
+    err_clear(&f->trouble);
     pthread_cond_broadcast(&f->moved);
     pthread_mutex_unlock(&f->lock);
 }

@@ -77,10 +77,11 @@ static struct str key_of(struct str context, const unsigned char md5[16], struct
 
 struct schema *parsed_find(struct parsed *p, struct str context, const unsigned char md5[16], uint64_t epoch)
 {
-    OWN_BY(buf_clear) struct buf key = {0};
+    OWN_BY(buf_clear) struct buf buf = {0};
+    struct str key = key_of(context, md5, &buf);
     struct schema *s = NULL;
     pthread_mutex_lock(&p->lock);
-    struct entry *e = map_get(&p->by_key, key_of(context, md5, &key));
+    struct entry *e = map_get(&p->by_key, key);
     if (e != NULL && e->epoch != epoch) {
         drop(p, e);
     } else if (e != NULL) {

@@ -108,7 +108,7 @@ static bool validates_new(struct registry *r, struct str subject)
 static int lookup_slowly(struct registry *r, struct request *req, struct reply *reply, const atomic_bool *gone, struct err *err)
 {
     struct arena *a = request_arena(req);
-    struct registering in = {0};
+    OWN_BY(registering_clear) struct registering in = {0};
     struct identity identity;
     bool merges, scanned = false, deleted = request_query_bool(req, "deleted");
     in.subject = request_subject(r, req, err);
@@ -122,20 +122,15 @@ static int lookup_slowly(struct registry *r, struct request *req, struct reply *
                                     .nrefs = in.posted.nrefs,
                                     .deleted_ok = true};
     in.schema = registry_parse(r, &p, err);
-    OWN_BY(schema_unrefp) struct schema *schema = in.schema;
-    if (in.schema == NULL)
+    if (in.schema == NULL || normalize(&in, err) < 0 || identity_of(in.schema, &in.posted.metadata, STR_NULL, a, &identity, err) < 0)
         return -1;
-    int rc = normalize(&in, err);
-    schema = in.schema;
-    if (rc < 0 || identity_of(schema, &in.posted.metadata, STR_NULL, a, &identity, err) < 0)
-        return -1;
-    struct version *v = registry_find(r, in.subject, schema, &identity, deleted, false, &scanned);
+    struct version *v = registry_find(r, in.subject, in.schema, &identity, deleted, false, &scanned);
     if (v != NULL && !scanned)
         keep_seen(r, req, &in, identity.md5);
     if (v == NULL) {
-        if (identity_merged(r, in.subject, schema, &in.posted.metadata, a, &identity, err) < 0)
+        if (identity_merged(r, in.subject, in.schema, &in.posted.metadata, a, &identity, err) < 0)
             return -1;
-        v = registry_find(r, in.subject, schema, &identity, deleted, false, &scanned);
+        v = registry_find(r, in.subject, in.schema, &identity, deleted, false, &scanned);
     }
     if (v != NULL) {
         answer_put_lookup(reply_body(reply), v, scanned);
@@ -147,25 +142,6 @@ static int lookup_slowly(struct registry *r, struct request *req, struct reply *
     bool there = s != NULL && (s->active != 0 || deleted);
     state_done(r->state);
     return there ? REG_FAIL(err, REG_SCHEMA_NOT_FOUND, "") : REG_FAIL(err, REG_SUBJECT_NOT_FOUND, STR_ARG(in.subject));
-}
-
-int post_lookup(void *arg, struct request *req, struct reply *reply, struct err *err)
-{
-    struct registry *r = arg;
-    struct seen_key key;
-    bool merges;
-    struct str subject = request_subject(r, req, err);
-    if (subject.p == NULL)
-        return -1;
-    if (seen_key_of(r->seen, request_body(req), wants_normal(r, req, subject, &merges), &key)) {
-        struct version *v = find_seen(r, subject, &key, request_query_bool(req, "deleted"), true);
-        if (v != NULL) {
-            answer_put_lookup(reply_body(reply), v, false);
-            state_done(r->state);
-            return 0;
-        }
-    }
-    return registry_later(r, lookup_slowly, req, reply, err);
 }
 
 /* ---- register: the decision ------------------------------------------------------------------------------------------- */
@@ -234,13 +210,6 @@ static int inherit_text(struct registry *r, struct registering *in, bool import,
     return 0;
 }
 
-static int answer_found(struct registry *r, struct job *job, const struct version *v, bool scanned)
-{
-    answer_put_found(&job->body, v, scanned);
-    state_done(r->state);
-    return 0;
-}
-
 /* 1 and the answer when the subject has it already; 0 when not; -1 with err. */
 static int find_registered(struct registry *r, struct registering *in, struct job *job, struct arena *a, struct err *err)
 {
@@ -255,11 +224,12 @@ static int find_registered(struct registry *r, struct registering *in, struct jo
         struct version *v = registry_find(r, in->subject, in->schema, &identity, false, latest_only, &scanned);
         if (v == NULL)
             continue;
-        if (answers_request(v, in->posted.id, in->posted.version)) {
-            answer_found(r, job, v, scanned);
-            return 1;
-        }
+        bool answers = answers_request(v, in->posted.id, in->posted.version);
+        if (answers)
+            answer_put_found(&job->body, v, scanned);
         state_done(r->state);
+        if (answers)
+            return 1;
     }
     return 0;
 }
@@ -472,22 +442,36 @@ static int register_slowly(struct registry *r, struct request *req, struct reply
     return rc;
 }
 
-int post_version(void *arg, struct request *req, struct reply *reply, struct err *err)
+/* ---- both ------------------------------------------------------------------------------------------------------------- */
+
+/* A body that was seen before is answered at once, any other from a pool thread. */
+static int post(struct registry *r, struct request *req, struct reply *reply, bool lookup, struct err *err)
 {
-    struct registry *r = arg;
     struct seen_key key;
+    struct version *v = NULL;
     bool merges;
     struct str subject = request_subject(r, req, err);
     if (subject.p == NULL)
         return -1;
-    bool normalize_it = wants_normal(r, req, subject, &merges);
-    if (!merges && seen_key_of(r->seen, request_body(req), normalize_it, &key)) {
-        struct version *v = find_seen(r, subject, &key, false, false);
-        if (v != NULL) {
-            answer_put_found(reply_body(reply), v, false);
-            state_done(r->state);
-            return 0;
-        }
-    }
-    return registry_later(r, register_slowly, req, reply, err);
+    bool normal = wants_normal(r, req, subject, &merges);
+    if ((lookup || !merges) && seen_key_of(r->seen, request_body(req), normal, &key))
+        v = find_seen(r, subject, &key, lookup && request_query_bool(req, "deleted"), lookup);
+    if (v == NULL)
+        return registry_later(r, lookup ? lookup_slowly : register_slowly, req, reply, err);
+    if (lookup)
+        answer_put_lookup(reply_body(reply), v, false);
+    else
+        answer_put_found(reply_body(reply), v, false);
+    state_done(r->state);
+    return 0;
+}
+
+int post_lookup(void *arg, struct request *req, struct reply *reply, struct err *err)
+{
+    return post(arg, req, reply, true, err);
+}
+
+int post_version(void *arg, struct request *req, struct reply *reply, struct err *err)
+{
+    return post(arg, req, reply, false, err);
 }

@@ -117,11 +117,6 @@ static const struct content *find_id(struct registry *r, struct request *req, co
     return c;
 }
 
-static struct str escaped_of(const struct content *c)
-{
-    return str_n(c->body->bytes + c->body->text_at, c->body->text_n);
-}
-
 /* format=resolved, off the loop thread. */
 static int answer_id_resolved(struct registry *r, struct request *req, struct reply *reply, bool alone, struct err *err)
 {
@@ -184,7 +179,7 @@ int get_by_id(void *arg, struct request *req, struct reply *reply, struct err *e
     else if (v == c->shown && !request_query_bool(req, "fetchMaxId"))
         ready = body_ref(c->body);
     else
-        answer_put_by_id(reply_body(reply), c, v, escaped_of(c), request_query_bool(req, "fetchMaxId") ? c->context->max_id : 0);
+        answer_put_by_id(reply_body(reply), c, v, content_text(c), request_query_bool(req, "fetchMaxId") ? c->context->max_id : 0);
     state_done(r->state);
     if (ready != NULL) {
         warm(ready);
@@ -204,7 +199,7 @@ int get_schema_by_id(void *arg, struct request *req, struct reply *reply, struct
     const struct content *c = find_id(r, req, &v, err);
     resolved = resolved && c != NULL && c->nrefs != 0;
     if (c != NULL && !resolved)
-        json_unescape(escaped_of(c), reply_body(reply));
+        json_unescape(content_text(c), reply_body(reply));
     state_done(r->state);
     if (resolved)
         return registry_later(r, resolved_alone, req, reply, err);
@@ -278,7 +273,7 @@ int get_by_guid(void *arg, struct request *req, struct reply *reply, struct err 
     for (size_t i = 0; rc == 0 && i < n && c == NULL; i++)
         c = context_identity(state_context(r->state, names[i]), md5);
     if (c != NULL)
-        answer_put_by_id(reply_body(reply), c, NULL, escaped_of(c), 0);
+        answer_put_by_id(reply_body(reply), c, NULL, content_text(c), 0);
     state_done(r->state);
     if (rc < 0)
         return err_nomem(err);

@@ -157,6 +157,11 @@ struct content *context_identity(const struct context *c, const unsigned char md
     return c != NULL ? map_get(&c->by_identity, str_n(md5, 16)) : NULL;
 }
 
+struct str content_text(const struct content *c)
+{
+    return str_n(c->body->bytes + c->body->text_at, c->body->text_n);
+}
+
 static const struct setting *setting_of(const struct state *s, struct str entry)
 {
     return map_get(&s->settings, entry);
@@ -218,23 +223,34 @@ uint64_t state_epoch(const struct state *s)
     return s->epoch;
 }
 
+struct change state_borrow(const struct version *v)
+{
+    const struct content *c = v->content;
+    struct change all = {.kind = CHANGE_SCHEMA,
+                         .subject = v->subject->name,
+                         .version = v->number,
+                         .id = c->id,
+                         .type = (enum schema_type)c->type,
+                         .refs = c->refs,
+                         .nrefs = c->nrefs,
+                         .metadata = c->metadata,
+                         .rule_set = c->rule_set,
+                         .deleted = v->deleted,
+                         .ts_ms = v->ts_ms};
+    memcpy(all.md5, c->md5, sizeof all.md5);
+    return all;
+}
+
 int state_copy(const struct version *v, struct arena *a, struct change *out)
 {
     const struct content *c = v->content;
-    *out = (struct change){.kind = CHANGE_SCHEMA,
-                           .subject = arena_str(a, v->subject->name),
-                           .version = v->number,
-                           .id = c->id,
-                           .type = (enum schema_type)c->type,
-                           .nrefs = c->nrefs,
-                           .metadata = arena_str(a, c->metadata),
-                           .rule_set = arena_str(a, c->rule_set),
-                           .deleted = v->deleted,
-                           .ts_ms = v->ts_ms};
-    memcpy(out->md5, c->md5, sizeof out->md5);
+    *out = state_borrow(v);
+    out->subject = arena_str(a, out->subject);
+    out->metadata = arena_str(a, out->metadata);
+    out->rule_set = arena_str(a, out->rule_set);
     struct schema_ref *refs = arena_calloc(a, c->nrefs + 1, sizeof *refs);
     OWN_BY(buf_clear) struct buf text = {0};
-    json_unescape(str_n(c->body->bytes + c->body->text_at, c->body->text_n), &text);
+    json_unescape(content_text(c), &text);
     out->text = text.failed ? STR_NULL : arena_str(a, buf_str(&text));
     if (refs == NULL || out->text.p == NULL || out->subject.p == NULL || (out->metadata.p == NULL) != (c->metadata.p == NULL) ||
         (out->rule_set.p == NULL) != (c->rule_set.p == NULL))

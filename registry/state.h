@@ -21,7 +21,7 @@
 /* The answer to GET /schemas/ids/{id}, whole; shared, immutable. The one place where the schema's text is kept. */
 struct body {
     atomic_uint refs;
-    uint32_t n, text_at, text_n; /* bytes[text_at ..]: the text as the inside of a JSON string */
+    uint32_t n, text_at, text_n; /* bytes[text_at ..]: see content_text */
     char bytes[];
 };
 struct body *body_ref(struct body *b);
@@ -90,6 +90,7 @@ struct context *state_context(const struct state *s, struct str name);
 int state_contexts(const struct state *s, struct arena *a, struct str **names, size_t *n);
 struct content *context_content(const struct context *c, int32_t id); /* c may be NULL */
 struct content *context_identity(const struct context *c, const unsigned char md5[16]);
+struct str content_text(const struct content *c); /* the schema's text as the inside of a JSON string */
 /* The highest version of subject that holds content; active ones only unless deleted. */
 struct version *subject_holding(const struct subject *s, const struct content *c, bool deleted);
 const struct config *state_config(const struct state *s, struct str entry);   /* that entry only; NULL when there is none */
@@ -102,6 +103,8 @@ struct version *const *state_referrers(const struct state *s, struct str subject
 bool state_has_null_key(const struct state *s, enum change_kind kind);
 /* Grows whenever what a reference (subject, version) names may have changed. */
 uint64_t state_epoch(const struct state *s);
+/* All about a version but the text, borrowed. */
+struct change state_borrow(const struct version *v);
 /* All about a version, copied to the arena so that it outlives the lock. -1 on no memory. */
 int state_copy(const struct version *v, struct arena *a, struct change *out);
 

@@ -408,13 +408,9 @@ static int apply_delete_subject(struct state *s, const struct change *c)
 
 static int forget_deleted(struct state *s, struct subject *subject)
 {
-    for (size_t i = subject->n; i > 0; i--) {
-        bool last = subject->n == 1;
+    for (size_t i = subject->n; i > 0; i--) /* the subject itself goes with the last of its versions, at i 1 */
         if (subject->versions[i - 1]->deleted && drop_version(s, subject->versions[i - 1]) < 0)
             return -1;
-        if (last)
-            break;
-    }
     return 0;
 }
 

@@ -117,7 +117,7 @@ static int answer_version(struct registry *r, struct request *req, struct reply 
     else if (v != NULL && text.p != NULL)
         buf_put_str(reply_body(reply), text);
     else if (v != NULL)
-        json_unescape(str_n(v->content->body->bytes + v->content->body->text_at, v->content->body->text_n), reply_body(reply));
+        json_unescape(content_text(v->content), reply_body(reply));
     state_done(r->state);
     return v != NULL ? 0 : -1;
 }

@@ -267,7 +267,7 @@ static void clearing_forgets_what_is_deleted(void **state)
     state_free(s);
 }
 
-/* Random changes of a small world: the invariants hold after each, and a replay of the log gives the same state. */
+/* Random changes of a small world: the invariants hold after each. */
 static void random_logs_keep_the_invariants(void **state)
 {
     srand(11);
