@@ -7,12 +7,6 @@ struct configuring {
     const struct json *body; /* NULL: delete */
 };
 
-/* The global entry answers where another would be missing. */
-static bool always_answers(struct str entry)
-{
-    return entry.n == 0 || str_is(entry, GLOBAL_CONTEXT);
-}
-
 static void put_entity(struct buf *out, const struct registry *r, const struct config *c, const char *level_name, bool fill_level)
 {
     struct config whole = c != NULL ? *c : (struct config){0};
@@ -43,13 +37,15 @@ static struct config in_scope(const struct registry *r, struct str entry)
 static int answer_config(struct registry *r, struct str entry, bool default_to_global, struct reply *reply, struct err *err)
 {
     int rc = 0;
+    if (entry.p == NULL)
+        return -1;
     state_read(r->state);
     if (default_to_global) {
         const struct config c = in_scope(r, entry);
         put_entity(reply_body(reply), r, &c, "compatibilityLevel", true);
     } else {
         const struct config *c = state_config(r->state, entry);
-        if (c == NULL && !always_answers(entry))
+        if (c == NULL && !subject_is_global(entry))
             rc = REG_FAIL(err, REG_NO_SUBJECT_CONFIG, STR_ARG(entry));
         else
             put_entity(reply_body(reply), r, c, "compatibilityLevel", true);
@@ -59,16 +55,6 @@ static int answer_config(struct registry *r, struct str entry, bool default_to_g
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------------------------- */
-
-/* The old form of the global key would survive compaction and win when the log is read again: it goes first. */
-static int plan_old_form(struct registry *r, struct plan *plan, enum change_kind kind, struct str entry, struct err *err)
-{
-    const struct change old = {.kind = kind, .tombstone = true, .null_subject = true, .subject = STR("")};
-    state_read(r->state);
-    bool there = entry.n == 0 && state_has_null_key(r->state, kind);
-    state_done(r->state);
-    return there ? plan_add(plan, &old, err) : 0;
-}
 
 static int copy_config(struct registry *r, struct str entry, struct arena *a, struct config *out, bool *there, struct err *err)
 {
@@ -91,7 +77,7 @@ static int decide_config(struct registry *r, struct plan *plan, struct job *job,
     bool there;
     if (copy_config(r, in->entry, plan_arena(plan), &c.config, &there, err) < 0)
         return -1;
-    if (c.tombstone && !there && !always_answers(in->entry))
+    if (c.tombstone && !there && !subject_is_global(in->entry))
         return REG_FAIL(err, REG_SUBJECT_NOT_FOUND, STR_ARG(in->entry));
     if (registry_check_writable(r, in->entry, err) < 0)
         return -1;
@@ -101,32 +87,23 @@ static int decide_config(struct registry *r, struct plan *plan, struct job *job,
         return -1;
     else
         put_entity(&job->body, r, &c.config, "compatibility", false);
-    if (c.tombstone && !there)
-        return 0;
-    return plan_old_form(r, plan, CHANGE_CONFIG, in->entry, err) < 0 ? -1 : plan_add(plan, &c, err);
+    return c.tombstone && !there ? 0 : plan_add_setting(plan, r, &c, err);
 }
 
 static int start(struct registry *r, struct request *req, struct reply *reply, struct str entry, bool put, struct err *err)
 {
     struct arena *a = request_arena(req);
     struct configuring *in = arena_calloc(a, 1, sizeof *in);
-    struct job *job = arena_calloc(a, 1, sizeof *job);
     struct config checked = {0};
-    if (in == NULL || job == NULL || entry.p == NULL)
+    if (entry.p == NULL)
+        return -1;
+    if (in == NULL)
         return err_nomem(err);
     in->entry = entry;
     if (put && ((in->body = body_read(request_body(req), a, err)) == NULL || config_update(&checked, in->body, a, err) < 0 ||
                 subject_check_entry(entry, err) < 0))
         return -1;
-    *job = (struct job){.req = req, .reply = reply, .decide = decide_config, .input = in, .alone = true, .gone = request_watch(req)};
-    if (job->gone == NULL)
-        return err_nomem(err);
-    return scribe_add(r->scribe, job, err);
-}
-
-static struct str entry_of(struct request *req)
-{
-    return subject_normal(request_param(req, "subject"), request_arena(req));
+    return scribe_ask(r->scribe, req, reply, decide_config, in, err);
 }
 
 int get_config(void *arg, struct request *req, struct reply *reply, struct err *err)
@@ -146,15 +123,15 @@ int delete_config(void *arg, struct request *req, struct reply *reply, struct er
 
 int get_subject_config(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
-    return answer_config(arg, entry_of(req), request_query_bool(req, "defaultToGlobal"), reply, err);
+    return answer_config(arg, request_entry(req, err), request_query_bool(req, "defaultToGlobal"), reply, err);
 }
 
 int put_subject_config(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
-    return start(arg, req, reply, entry_of(req), true, err);
+    return start(arg, req, reply, request_entry(req, err), true, err);
 }
 
 int delete_subject_config(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
-    return start(arg, req, reply, entry_of(req), false, err);
+    return start(arg, req, reply, request_entry(req, err), false, err);
 }

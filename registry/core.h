@@ -100,6 +100,8 @@ int registry_compare(struct registry *r, struct str subject, const struct schema
 
 /* The subject of the path, normal form, through its alias. STR_NULL with err on no memory. */
 struct str request_subject(struct registry *r, struct request *req, struct err *err);
+/* The config or mode entry of the path, normal form. STR_NULL with err on no memory. */
+struct str request_entry(struct request *req, struct err *err);
 /* {version} of the path: the number, or -1 for latest. -1 with 42202. */
 int request_version(const struct request *req, int32_t *out, struct err *err);
 /* offset and limit of a list: the first to answer and how many at most. -1 with 404. */

@@ -127,17 +127,13 @@ static int decide_delete_subject(struct registry *r, struct plan *plan, struct j
 static int start(struct registry *r, struct request *req, struct reply *reply, job_decide *decide, bool one, struct err *err)
 {
     struct deleting *in = arena_calloc(request_arena(req), 1, sizeof *in);
-    struct job *job = arena_calloc(request_arena(req), 1, sizeof *job);
-    if (in == NULL || job == NULL)
+    if (in == NULL)
         return err_nomem(err);
     in->subject = request_subject(r, req, err);
     in->permanent = request_query_bool(req, "permanent");
     if (in->subject.p == NULL || (one && request_version(req, &in->version, err) < 0))
         return -1;
-    *job = (struct job){.req = req, .reply = reply, .decide = decide, .input = in, .alone = true, .gone = request_watch(req)};
-    if (job->gone == NULL)
-        return err_nomem(err);
-    return scribe_add(r->scribe, job, err);
+    return scribe_ask(r->scribe, req, reply, decide, in, err);
 }
 
 int delete_version(void *arg, struct request *req, struct reply *reply, struct err *err)

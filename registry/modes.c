@@ -11,11 +11,6 @@ struct moding {
     struct str as_sent;
 };
 
-static bool always_answers(struct str entry)
-{
-    return entry.n == 0 || str_is(entry, GLOBAL_CONTEXT);
-}
-
 static void put_mode_text(struct buf *out, struct str mode)
 {
     struct json_writer w = json_writer_on(out);
@@ -28,12 +23,14 @@ static void put_mode_text(struct buf *out, struct str mode)
 static int answer_mode(struct registry *r, struct str entry, bool default_to_global, struct reply *reply, struct err *err)
 {
     enum mode mode = MODE_READWRITE;
+    if (entry.p == NULL)
+        return -1;
     state_read(r->state);
     bool there = state_mode(r->state, entry, &mode);
     if (!there && default_to_global)
         mode = mode_of(r->state, entry);
     state_done(r->state);
-    if (!there && !default_to_global && !always_answers(entry))
+    if (!there && !default_to_global && !subject_is_global(entry))
         return REG_FAIL(err, REG_NO_SUBJECT_MODE, STR_ARG(entry));
     put_mode_text(reply_body(reply), str_of(mode_name(mode)));
     return 0;
@@ -43,20 +40,14 @@ static int answer_mode(struct registry *r, struct str entry, bool default_to_glo
 
 static int plan_mode(struct registry *r, struct plan *plan, struct str entry, bool remove, enum mode mode, struct err *err)
 {
-    const struct change old = {.kind = CHANGE_MODE, .tombstone = true, .null_subject = true, .subject = STR("")};
     const struct change c = {.kind = CHANGE_MODE, .tombstone = remove, .subject = entry, .mode = mode};
-    state_read(r->state);
-    bool old_form = entry.n == 0 && state_has_null_key(r->state, CHANGE_MODE);
-    state_done(r->state);
-    if (old_form && plan_add(plan, &old, err) < 0)
-        return -1;
-    return plan_add(plan, &c, err);
+    return plan_add_setting(plan, r, &c, err);
 }
 
 /* Both global entries speak for every subject, a context's for those in it. */
 static bool in_reach(struct str entry, const struct subject *s)
 {
-    if (always_answers(entry))
+    if (subject_is_global(entry))
         return true;
     return subject_name(entry).n == 0 ? str_eq(subject_context(entry), s->context->name) : str_eq(entry, s->name);
 }
@@ -86,7 +77,7 @@ static int plan_emptying(struct registry *r, struct plan *plan, struct str entry
             any = true;
         }
     }
-    const struct change cleared = {.kind = CHANGE_CLEAR_SUBJECT, .subject = always_answers(entry) ? STR("") : entry};
+    const struct change cleared = {.kind = CHANGE_CLEAR_SUBJECT, .subject = subject_is_global(entry) ? STR("") : entry};
     return any ? plan_add(plan, &cleared, err) : 0;
 }
 
@@ -128,7 +119,7 @@ static int decide_delete(struct registry *r, struct plan *plan, struct job *job,
     state_read(r->state);
     bool there = state_mode(r->state, in->entry, &mode);
     state_done(r->state);
-    bool global = always_answers(in->entry);
+    bool global = subject_is_global(in->entry);
     if (!there && !global && !in->recursive)
         return REG_FAIL(err, REG_SUBJECT_NOT_FOUND, STR_ARG(in->entry));
     if (!r->conf->mode_mutability)
@@ -170,8 +161,9 @@ static int read_put(const struct registry *r, struct request *req, struct moding
 static int start(struct registry *r, struct request *req, struct reply *reply, struct str entry, bool put, struct err *err)
 {
     struct moding *in = arena_calloc(request_arena(req), 1, sizeof *in);
-    struct job *job = arena_calloc(request_arena(req), 1, sizeof *job);
-    if (in == NULL || job == NULL || entry.p == NULL)
+    if (entry.p == NULL)
+        return -1;
+    if (in == NULL)
         return err_nomem(err);
     in->entry = entry;
     in->remove = !put;
@@ -179,15 +171,7 @@ static int start(struct registry *r, struct request *req, struct reply *reply, s
     in->recursive = request_query_bool(req, "recursive");
     if (put && read_put(r, req, in, err) < 0)
         return -1;
-    *job = (struct job){.req = req, .reply = reply, .decide = decide_mode, .input = in, .alone = true, .gone = request_watch(req)};
-    if (job->gone == NULL)
-        return err_nomem(err);
-    return scribe_add(r->scribe, job, err);
-}
-
-static struct str entry_of(struct request *req)
-{
-    return subject_normal(request_param(req, "subject"), request_arena(req));
+    return scribe_ask(r->scribe, req, reply, decide_mode, in, err);
 }
 
 int get_mode(void *arg, struct request *req, struct reply *reply, struct err *err)
@@ -207,15 +191,15 @@ int delete_mode(void *arg, struct request *req, struct reply *reply, struct err 
 
 int get_subject_mode(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
-    return answer_mode(arg, entry_of(req), request_query_bool(req, "defaultToGlobal"), reply, err);
+    return answer_mode(arg, request_entry(req, err), request_query_bool(req, "defaultToGlobal"), reply, err);
 }
 
 int put_subject_mode(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
-    return start(arg, req, reply, entry_of(req), true, err);
+    return start(arg, req, reply, request_entry(req, err), true, err);
 }
 
 int delete_subject_mode(void *arg, struct request *req, struct reply *reply, struct err *err)
 {
-    return start(arg, req, reply, entry_of(req), false, err);
+    return start(arg, req, reply, request_entry(req, err), false, err);
 }

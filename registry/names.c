@@ -32,6 +32,11 @@ struct str subject_context_entry(struct str s)
     return str_n(s.p != NULL ? s.p : "", name_at(s));
 }
 
+bool subject_is_global(struct str entry)
+{
+    return entry.n == 0 || str_is(entry, GLOBAL_CONTEXT);
+}
+
 struct str subject_normal(struct str s, struct arena *a)
 {
     if (!str_starts(s, STR(":.")))

@@ -16,6 +16,8 @@ struct str subject_context(struct str s); /* "." or ".ctx"; points into s or to 
 struct str subject_name(struct str s);    /* without the context */
 /* The config or mode entry of its context: "" or ":.ctx:". Points into s or to a literal. */
 struct str subject_context_entry(struct str s);
+/* Is it one of the two entries for everybody, "" and the global context's?  They answer even when they were never set. */
+bool subject_is_global(struct str entry);
 /* A subject named in a reference: in the referrer's context unless it says another. STR_NULL on no memory. */
 struct str subject_qualify(struct str subject, struct str referrer, struct arena *a);
 /* May schemas be registered under it? -1 with 42208. */

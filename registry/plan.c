@@ -61,6 +61,15 @@ int plan_add(struct plan *p, const struct change *c, struct err *err)
     return 0;
 }
 
+int plan_add_setting(struct plan *p, struct registry *r, const struct change *c, struct err *err)
+{
+    const struct change old = {.kind = c->kind, .tombstone = true, .null_subject = true, .subject = STR("")};
+    state_read(r->state);
+    bool there = c->subject.n == 0 && state_has_null_key(r->state, c->kind);
+    state_done(r->state);
+    return there && plan_add(p, &old, err) < 0 ? -1 : plan_add(p, c, err);
+}
+
 bool plan_is_empty(const struct plan *p)
 {
     return p->n == 0;

@@ -73,6 +73,14 @@ struct str request_subject(struct registry *r, struct request *req, struct err *
     return subject;
 }
 
+struct str request_entry(struct request *req, struct err *err)
+{
+    struct str entry = subject_normal(request_param(req, "subject"), request_arena(req));
+    if (entry.p == NULL)
+        err_nomem(err);
+    return entry;
+}
+
 int request_version(const struct request *req, int32_t *out, struct err *err)
 {
     struct str text = str_trim(request_param(req, "version"));

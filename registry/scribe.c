@@ -10,6 +10,8 @@
 
 enum { MAX_WAITING = 20000, BATCH_JOBS = 500, BATCH_BYTES = 8 << 20, TAKE_MS = 3000, STUCK_MS = 1000 };
 
+#define CLOSING "the registry is being shut down"
+
 struct queue {
     struct job *first, **last;
     size_t n;
@@ -108,12 +110,22 @@ int scribe_add(struct scribe *w, struct job *job, struct err *err)
 {
     job->deadline_ms = clock_mono_ms() + w->r->conf->timeout_ms;
     pthread_mutex_lock(&w->lock);
-    bool ok = !w->closing && w->waiting.n < MAX_WAITING;
+    bool closing = w->closing, ok = !closing && w->waiting.n < MAX_WAITING;
     if (ok)
         queue_add(&w->waiting, job);
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->lock);
-    return ok ? REPLY_LATER : err_set(err, ERR_FULL, "too many writes are waiting; try again later");
+    return ok ? REPLY_LATER : err_set(err, ERR_FULL, closing ? CLOSING : "too many writes are waiting; try again later");
+}
+
+int scribe_ask(struct scribe *w, struct request *req, struct reply *reply, job_decide *decide, void *input, struct err *err)
+{
+    struct job *job = arena_alloc(request_arena(req), sizeof *job);
+    const atomic_bool *gone = request_watch(req);
+    if (job == NULL || gone == NULL)
+        return err_nomem(err);
+    *job = (struct job){.req = req, .reply = reply, .decide = decide, .input = input, .alone = true, .gone = gone};
+    return scribe_add(w, job, err);
 }
 
 /* ---- one batch ---------------------------------------------------------------------------------------------------- */
@@ -336,7 +348,7 @@ static void *run(void *arg)
         if (jobs.n == 0)
             return NULL;
         if (closing)
-            fail_all(&jobs, ERR_FULL, "the registry is being shut down");
+            fail_all(&jobs, ERR_FULL, CLOSING);
         else
             serve(w, &jobs);
     }

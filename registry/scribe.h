@@ -42,12 +42,17 @@ struct scribe *scribe_new(struct registry *r, struct err *err);
 void scribe_free(struct scribe *w);
 /* Takes the job; REPLY_LATER, or -1 with err (too many wait): then it is still the caller's. */
 int scribe_add(struct scribe *w, struct job *job, struct err *err);
+/* Makes a job of the request, alone in its transaction, and adds it; input lives in the request's arena. REPLY_LATER, or -1 with err. Call it in
+ * the handler, on the loop thread. */
+int scribe_ask(struct scribe *w, struct request *req, struct reply *reply, job_decide *decide, void *input, struct err *err);
 
 /* ---- for decide ----------------------------------------------------------------------------------------------------- */
 
 struct arena *plan_arena(struct plan *p);
 /* Adds a record (its texts are copied). -1 on no memory. */
 int plan_add(struct plan *p, const struct change *c, struct err *err);
+/* The same for a config or mode: the old form of the global key would survive compaction and win when the log is read again, so it goes first. */
+int plan_add_setting(struct plan *p, struct registry *r, const struct change *c, struct err *err);
 bool plan_touches(const struct plan *p, struct str subject); /* does it change this subject already? */
 /* The id that a new schema gets in this context; 0: no memory, or all are used up. */
 int32_t plan_next_id(struct plan *p, struct registry *r, struct str context);
