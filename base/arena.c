@@ -101,6 +101,20 @@ void *arena_calloc(struct arena *a, size_t count, size_t size)
     return p;
 }
 
+void *arena_grow(struct arena *a, void *list, size_t n, size_t *cap, size_t size)
+{
+    if (n < *cap)
+        return list;
+    size_t more = *cap != 0 ? 2 * *cap : 8;
+    void *grown = arena_calloc(a, more, size);
+    if (grown == NULL)
+        return NULL;
+    if (n != 0)
+        memcpy(grown, list, n * size);
+    *cap = more;
+    return grown;
+}
+
 struct str arena_str(struct arena *a, struct str s)
 {
     if (s.p == NULL)

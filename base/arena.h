@@ -23,6 +23,8 @@ void arena_reset(struct arena *a);
 void *arena_alloc(struct arena *a, size_t n);
 /* Zeroed array of count elements; NULL likewise (also on overflow). */
 void *arena_calloc(struct arena *a, size_t count, size_t size);
+/* Room for one more in a list of n of *cap elements: the list itself, or a copy of it with twice the room (begins with NULL and 0). NULL likewise. */
+void *arena_grow(struct arena *a, void *list, size_t n, size_t *cap, size_t size);
 /* A copy of s (NUL-terminated behind its end); p is NULL when there is no memory.  STR_NULL stays STR_NULL. */
 struct str arena_str(struct arena *a, struct str s);
 struct str arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

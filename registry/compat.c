@@ -1,8 +1,6 @@
 /* registry/compat.c - may a schema follow the versions that are there (compatibility.md 1, 2.6)? */
 #include "registry/core.h"
 
-#include <stdio.h>
-
 #include "base/own.h"
 
 #define RESERVED_PROPERTY "confluent:reserved"
@@ -14,15 +12,15 @@ struct rules {
     struct str group; /* STR_NULL: none */
 };
 
-static int read_rules(struct registry *r, struct str subject, struct arena *a, struct rules *out)
+static struct rules rules_of(struct registry *r, struct str subject, struct arena *a)
 {
     state_read(r->state);
     const struct scope scope = scope_of(r->state, subject);
-    out->level = scope_level(&scope, r->level);
-    out->validate_fields = scope_flag(&scope, CONFIG_VALIDATE_FIELDS, r->conf->validate_fields);
-    out->group = scope_group(&scope, a);
+    const struct rules rules = {.level = scope_level(&scope, r->level),
+                                .validate_fields = scope_flag(&scope, CONFIG_VALIDATE_FIELDS, r->conf->validate_fields),
+                                .group = scope_group(&scope, a)};
     state_done(r->state);
-    return 0;
+    return rules;
 }
 
 static bool in_group(const struct version *v, const struct rules *rules, struct str mine, struct arena *a)
@@ -30,12 +28,10 @@ static bool in_group(const struct version *v, const struct rules *rules, struct 
     if (rules->group.p == NULL)
         return true;
     struct metadata m;
-    char name[256];
-    snprintf(name, sizeof name, "%.*s", STR_ARG(rules->group));
     struct str text = arena_str(a, v->content->metadata);
     if (metadata_parse(text, a, &m, NULL) < 0)
         return false;
-    struct str theirs = metadata_property(&m, name);
+    struct str theirs = metadata_property(&m, rules->group);
     return (theirs.p == NULL) == (mine.p == NULL) && str_eq(theirs, mine);
 }
 
@@ -59,13 +55,11 @@ static int next_version(struct registry *r, struct str subject, int32_t *below, 
 
 static int add_message(struct verdict *v, struct arena *a, struct str text)
 {
-    struct str *more = arena_calloc(a, v->n + 1, sizeof *more);
-    if (more == NULL || text.p == NULL)
+    struct str *messages = arena_grow(a, v->messages, v->n, &v->cap, sizeof *messages);
+    if (messages == NULL || text.p == NULL)
         return -1;
-    if (v->n != 0)
-        memcpy(more, v->messages, v->n * sizeof *more);
-    more[v->n++] = text;
-    v->messages = more;
+    v->messages = messages;
+    messages[v->n++] = text;
     return 0;
 }
 
@@ -85,10 +79,10 @@ static int check_reserved(const struct schema *s, const struct metadata *mine, c
     struct metadata before = {0};
     size_t nfields;
     const struct str *fields = schema_field_names(s, &nfields);
-    struct str now = metadata_property(mine, RESERVED_PROPERTY);
+    struct str now = metadata_property(mine, STR(RESERVED_PROPERTY));
     if (latest != NULL && metadata_parse(latest->metadata, a, &before, NULL) < 0)
         return -1;
-    struct str old = metadata_property(&before, RESERVED_PROPERTY);
+    struct str old = metadata_property(&before, STR(RESERVED_PROPERTY));
     for (bool more = old.p != NULL; more;) {
         struct str name = str_trim(str_split(&old, ',', &more));
         if (name.n != 0 && !list_has(now, name) &&
@@ -150,14 +144,11 @@ static int copy_version(struct registry *r, struct str subject, int32_t number, 
 int registry_compare(struct registry *r, struct str subject, const struct schema *s, const struct metadata *metadata, int32_t version,
                      struct arena *a, struct verdict *out, struct err *err)
 {
-    struct rules rules;
     struct change stored;
     int32_t below = INT32_MAX;
-    char name[256];
     *out = (struct verdict){.compatible = true};
-    read_rules(r, subject, a, &rules);
-    snprintf(name, sizeof name, "%.*s", STR_ARG(rules.group));
-    struct str group_value = rules.group.p != NULL ? metadata_property(metadata, name) : STR_NULL;
+    const struct rules rules = rules_of(r, subject, a);
+    struct str group_value = rules.group.p != NULL ? metadata_property(metadata, rules.group) : STR_NULL;
     int got = version > 0 ? (copy_version(r, subject, version, a, &stored, err) < 0 ? -1 : 1)
                           : next_version(r, subject, &below, &rules, group_value, a, &stored);
     if (got < 0)

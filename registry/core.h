@@ -90,7 +90,7 @@ struct version *registry_find_exact(struct registry *r, struct str subject, enum
 struct verdict {
     bool compatible;
     struct str *messages; /* in the arena; the list of compatibility.md 1.3 */
-    size_t n;
+    size_t n, cap;
 };
 /* version 0: against the subject's active versions at its level; else against that one. 40402 when it is not there. */
 int registry_compare(struct registry *r, struct str subject, const struct schema *s, const struct metadata *metadata, int32_t version,

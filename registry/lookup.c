@@ -5,8 +5,6 @@
 
 #include "base/own.h"
 
-#define VERSION_PROPERTY "confluent:version"
-
 int identity_of(const struct schema *s, const struct metadata *metadata, struct str rule_set, struct arena *a, struct identity *out,
                 struct err *err)
 {
@@ -48,12 +46,12 @@ int identity_merged(struct registry *r, struct str subject, const struct schema 
 static bool metadata_matches(const struct metadata *given, const struct metadata *stored, int32_t number, struct arena *a)
 {
     int64_t named;
-    struct str mine = metadata_property(given, VERSION_PROPERTY), theirs = metadata_property(stored, VERSION_PROPERTY);
+    struct str mine = metadata_property(given, STR(VERSION_PROPERTY)), theirs = metadata_property(stored, STR(VERSION_PROPERTY));
     if ((mine.p == NULL) == (theirs.p == NULL))
         return metadata_equal(given, stored);
     if (mine.p != NULL && (!str_to_i64(mine, &named) || named != number))
         return false;
-    struct metadata bare = metadata_without(mine.p != NULL ? given : stored, VERSION_PROPERTY, a);
+    struct metadata bare = metadata_without(mine.p != NULL ? given : stored, STR(VERSION_PROPERTY), a);
     const struct metadata *other = mine.p != NULL ? stored : given;
     bool other_is_empty = other->ntags + other->nproperties + other->nsensitive == 0;
     return (!bare.present && other_is_empty) || metadata_equal(&bare, other);

@@ -187,10 +187,10 @@ int metadata_merge(const struct metadata *base, const struct metadata *more, str
     return 0;
 }
 
-struct str metadata_property(const struct metadata *m, const char *key)
+struct str metadata_property(const struct metadata *m, struct str key)
 {
     for (size_t i = 0; i < m->nproperties; i++)
-        if (str_is(m->properties[i].key, key))
+        if (str_eq(m->properties[i].key, key))
             return m->properties[i].values[0];
     return STR_NULL;
 }
@@ -205,14 +205,14 @@ int metadata_set_property(struct metadata *m, struct str key, struct str value, 
     return metadata_merge(m, &one, a, m);
 }
 
-struct metadata metadata_without(const struct metadata *m, const char *key, struct arena *a)
+struct metadata metadata_without(const struct metadata *m, struct str key, struct arena *a)
 {
     struct metadata out = *m;
     if (metadata_property(m, key).p == NULL || (out.properties = arena_calloc(a, m->nproperties, sizeof *out.properties)) == NULL)
         return *m;
     out.nproperties = 0;
     for (size_t i = 0; i < m->nproperties; i++)
-        if (!str_is(m->properties[i].key, key))
+        if (!str_eq(m->properties[i].key, key))
             out.properties[out.nproperties++] = m->properties[i];
     out.present = out.nproperties + out.ntags + out.nsensitive != 0;
     return out;

@@ -25,17 +25,11 @@ struct arena *plan_arena(struct plan *p)
 
 static struct record *next_record(struct plan *p)
 {
-    if (p->n == p->cap) {
-        size_t cap = p->cap != 0 ? p->cap * 2 : 16;
-        struct record *more = arena_calloc(&p->arena, cap, sizeof *more);
-        if (more == NULL)
-            return NULL;
-        if (p->n != 0)
-            memcpy(more, p->records, p->n * sizeof *more);
-        p->records = more;
-        p->cap = cap;
-    }
-    return &p->records[p->n];
+    struct record *records = arena_grow(&p->arena, p->records, p->n, &p->cap, sizeof *records);
+    if (records == NULL)
+        return NULL;
+    p->records = records;
+    return &records[p->n];
 }
 
 int plan_add(struct plan *p, const struct change *c, struct err *err)

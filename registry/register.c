@@ -261,11 +261,11 @@ static int final_identity(struct registry *r, const struct registering *in, bool
         return identity_of(in->schema, &in->posted.metadata, STR_NULL, a, out, err);
     if (identity_merged(r, in->subject, in->schema, &in->posted.metadata, a, out, err) < 0)
         return -1;
-    if (in->posted.version == 0 && metadata_property(&out->metadata, "confluent:version").p == NULL)
+    if (in->posted.version == 0 && metadata_property(&out->metadata, STR(VERSION_PROPERTY)).p == NULL)
         return 0;
     struct metadata named = out->metadata;
     struct str text = arena_printf(a, "%d", number);
-    if (text.p == NULL || metadata_set_property(&named, STR("confluent:version"), text, a) < 0)
+    if (text.p == NULL || metadata_set_property(&named, STR(VERSION_PROPERTY), text, a) < 0)
         return err_nomem(err);
     return identity_of(in->schema, &named, out->rule_set, a, out, err);
 }

@@ -19,18 +19,12 @@ static int add_text(struct resolving *r, const struct content *c, struct err *er
 {
     if (r->n == MAX_TEXTS)
         return err_set(err, REG_INVALID_SCHEMA, "Invalid schema: it refers to more than %d schemas", MAX_TEXTS);
-    if (r->n == r->cap) {
-        size_t cap = r->cap != 0 ? r->cap * 2 : 8;
-        struct str *more = arena_calloc(r->arena, cap, sizeof *more);
-        if (more == NULL)
-            return err_nomem(err);
-        if (r->n != 0)
-            memcpy(more, r->texts, r->n * sizeof *more);
-        r->texts = more;
-        r->cap = cap;
-    }
+    struct str *texts = arena_grow(r->arena, r->texts, r->n, &r->cap, sizeof *texts);
+    if (texts == NULL)
+        return err_nomem(err);
+    r->texts = texts;
     OWN_BY(buf_clear) struct buf text = {0};
-    json_unescape(str_n(c->body->bytes + c->body->text_at, c->body->text_n), &text);
+    json_unescape(content_text(c), &text);
     r->texts[r->n] = text.failed ? STR_NULL : arena_str(r->arena, buf_str(&text));
     return r->texts[r->n++].p != NULL ? 0 : err_nomem(err);
 }

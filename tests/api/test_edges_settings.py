@@ -142,6 +142,25 @@ def test_e63_without_the_property_on_both_sides_they_are_compared(muir, name):
     assert registered(muir, name, '"long"', metadata={"properties": {"other": "1"}})["version"] == 3  # compared with version 1, not with the latest
 
 
+def test_the_name_of_a_group_counts_to_its_end(muir, name):
+    major = "m" * 300
+    muir.r("PUT", f"/config/{name}", {"compatibilityGroup": major})
+    registered(muir, name, '"int"', metadata={"properties": {major: "1"}})
+    assert registered(muir, name, '"string"', metadata={"properties": {major: "2"}})["version"] == 2
+    error(post(muir, name, '"boolean"', metadata={"properties": {major: "2"}}), 409, 40901)
+
+
+def test_many_messages_take_little_memory(muir, name):
+    def peak_mb():
+        return int(re.search(r"VmHWM:\s*(\d+) kB", open(f"/proc/{muir.process.pid}/status").read()).group(1)) // 1024
+
+    registered(muir, name, record("R"))
+    before = peak_mb()
+    messages = ask(muir, name, record("R", *[field(f"f{i}", "int") for i in range(9000)]), "/latest?verbose=true").json["messages"]
+    assert len(messages) == 9003
+    assert peak_mb() - before < 200  # it was 650 when each message copied all that were before it
+
+
 def test_e66_reserved_fields_and_who_asks_for_them(muir, name):
     reserved = {"properties": {"confluent:reserved": "old , older"}}
     registered(muir, name, record("R"), metadata=reserved)
