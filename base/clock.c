@@ -33,3 +33,18 @@ void clock_sleep_ms(int64_t ms)
     while (nanosleep(&left, &left) < 0 && errno == EINTR)
         ;
 }
+
+void clock_cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+bool clock_cond_wait(pthread_cond_t *c, pthread_mutex_t *lock, int64_t until_ms)
+{
+    const struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    return pthread_cond_timedwait(c, lock, &until) != ETIMEDOUT;
+}

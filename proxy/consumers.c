@@ -4,9 +4,7 @@
  * look-up, a timer O(log n), the look for idle ones O(n) a second. */
 #include "proxy/consumers.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -336,8 +334,7 @@ static void wait_for_work(struct consumers *all)
     int64_t until = all->next_sweep_ms;
     if (all->heap_n != 0 && all->heap[0]->timer_ms < until)
         until = all->heap[0]->timer_ms;
-    const struct timespec at = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
-    pthread_cond_timedwait(&all->work, &all->lock, &at);
+    clock_cond_wait(&all->work, &all->lock, until);
 }
 
 /* c was taken from the ready queue. Unlocks meanwhile. */
@@ -408,12 +405,8 @@ struct consumers *consumers_new(struct proxy *p, struct err *err)
     all->ready_end = &all->ready;
     all->next_sweep_ms = clock_mono_ms();
     pthread_mutex_init(&all->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&all->work, &attr);
-    pthread_cond_init(&all->empty, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&all->work);
+    clock_cond_init(&all->empty);
     int threads = (int)p->conf->consumer_threads;
     all->pool = pool_new("consume", threads > 0 ? threads : THREADS_UNLIMITED, (int)p->conf->consumer_instances_max + 1000, err);
     if (all->pool == NULL || start_pollers(all, err) < 0) {

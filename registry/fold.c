@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -253,11 +252,7 @@ struct fold *fold_new(struct storage *storage, const struct registry_conf *conf,
     err_set(&f->trouble, ERR_FULL, "%s has not been read yet", conf->topic);
     if (getrandom(f->node, sizeof f->node, 0) != sizeof f->node)
         memcpy(f->node, &(int64_t){clock_mono_us() ^ clock_unix_ms() << 20}, sizeof f->node);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->moved, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&f->moved);
     pthread_mutex_init(&f->lock, NULL);
     if (pthread_create(&f->thread, NULL, run, f) != 0) {
         err_set(err, ERR_IO, "cannot start the thread that reads %s", conf->topic);
@@ -311,8 +306,7 @@ int fold_wait(struct fold *f, int64_t offset, int64_t deadline_mono_ms, struct e
             break;
         if (slice > deadline_mono_ms)
             slice = deadline_mono_ms;
-        const struct timespec until = {.tv_sec = slice / 1000, .tv_nsec = slice % 1000 * 1000000};
-        if (pthread_cond_timedwait(&f->moved, &f->lock, &until) != 0 && f->reader != NULL) {
+        if (!clock_cond_wait(&f->moved, &f->lock, slice) && f->reader != NULL) {
             reader_wake(f->reader);
             woken = true;
         }

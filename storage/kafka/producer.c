@@ -166,11 +166,7 @@ struct producer *producer_new(struct kafka *k, struct err *err)
     p->max_bytes = (size_t)options_number(conf, "queue.buffering.max.kbytes", 262144) * 1024;
     p->is_compressed = is_compressed(conf);
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->work, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&p->work);
     int e = 0;
     if ((p->bulk = sender_new(p, false, err)) != NULL) {
         if ((e = pthread_create(&p->loader, NULL, topics_load, p)) == 0) {

@@ -304,10 +304,8 @@ void *topics_load(void *arg)
         lock(p);
         bool end = p->give_up;
         struct topic *t = next_due(p, now, not_before_ms, &sleep_until_ms);
-        if (t == NULL && !end) {
-            struct timespec ts = {sleep_until_ms / 1000, sleep_until_ms % 1000 * 1000000};
-            pthread_cond_timedwait(&p->work, &p->lock, &ts);
-        }
+        if (t == NULL && !end)
+            clock_cond_wait(&p->work, &p->lock, sleep_until_ms);
         unlock(p);
         expire(p);
         if (end)

@@ -122,10 +122,8 @@ void kafka_watch_look(struct kafka *k, struct looker *l)
 static bool wait_until(struct watch *w, int64_t until_ms, bool *kicked)
 {
     pthread_mutex_lock(&w->lock);
-    while (!w->stop && !w->kicked && clock_mono_ms() < until_ms) {
-        struct timespec ts = {until_ms / 1000, until_ms % 1000 * 1000000};
-        pthread_cond_timedwait(&w->work, &w->lock, &ts);
-    }
+    while (!w->stop && !w->kicked && clock_mono_ms() < until_ms)
+        clock_cond_wait(&w->work, &w->lock, until_ms);
     *kicked = w->kicked;
     w->kicked = false;
     bool go_on = !w->stop;
@@ -170,11 +168,7 @@ struct watch *kafka_watch_new(struct kafka *k, struct err *err)
     w->k = k;
     pthread_mutex_init(&w->lock, NULL);
     pthread_mutex_init(&w->look_lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->work, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&w->work);
     int e = pthread_create(&w->thread, NULL, watch, w);
     if (e != 0) {
         err_set(err, ERR_IO, "cannot start the thread that watches Kafka: %s", strerror(e));

@@ -1,10 +1,8 @@
 #include "storage/sqlite/catalog.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/map.h"
@@ -185,11 +183,7 @@ struct catalog *catalog_new(struct conn *conn, struct err *err)
         err_nomem(err);
         return NULL;
     }
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->news, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&c->news);
     pthread_mutex_init(&c->lock, NULL);
     c->next_partition_id = 1;
     int status = load_topics(c, conn, err);
@@ -610,9 +604,8 @@ int catalog_configs(struct catalog *c, struct str topic, struct arena *a, struct
 
 void catalog_wait(struct catalog *c, const struct partition *p, int64_t offset, int64_t deadline_ms, const bool *stop)
 {
-    const struct timespec until = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
     pthread_mutex_lock(&c->lock);
-    while (!*stop && !p->topic->gone && p->kept.high <= offset && pthread_cond_timedwait(&c->news, &c->lock, &until) != ETIMEDOUT)
+    while (!*stop && !p->topic->gone && p->kept.high <= offset && clock_cond_wait(&c->news, &c->lock, deadline_ms))
         ;
     pthread_mutex_unlock(&c->lock);
 }

@@ -1,9 +1,7 @@
 #include "storage/sqlite/cleaner.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -458,8 +456,7 @@ static void *clean(void *arg)
         int64_t next_ms = retain_ms < compact_ms ? retain_ms : compact_ms, probe_ms = clock_mono_ms() + PROBE_MS;
         if (next_ms > probe_ms)
             next_ms = probe_ms;
-        const struct timespec until = {.tv_sec = next_ms / 1000, .tv_nsec = next_ms % 1000 * 1000000};
-        while (!c->stopping && !c->poked && pthread_cond_timedwait(&c->poke, &c->lock, &until) != ETIMEDOUT)
+        while (!c->stopping && !c->poked && clock_cond_wait(&c->poke, &c->lock, next_ms))
             ;
         bool poked = c->poked;
         c->poked = false;
@@ -490,11 +487,7 @@ struct cleaner *cleaner_new(struct sqlite *s, struct err *err)
         return NULL;
     }
     c->s = s;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->poke, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&c->poke);
     pthread_mutex_init(&c->lock, NULL);
     if (pthread_create(&c->thread, NULL, clean, c) != 0) {
         err_set(err, ERR_IO, "cannot start the cleaner's thread");

@@ -1,9 +1,7 @@
 #include "storage/sqlite/group.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -430,10 +428,9 @@ static void *keep_time(void *arg)
     struct groups *g = arg;
     pthread_mutex_lock(&g->lock);
     while (!g->stopping) {
-        const struct timespec until = {.tv_sec = g->due_ms / 1000, .tv_nsec = g->due_ms % 1000 * 1000000};
         int64_t now_ms = clock_mono_ms();
         if (now_ms < g->due_ms) {
-            pthread_cond_timedwait(&g->tick, &g->lock, &until);
+            clock_cond_wait(&g->tick, &g->lock, g->due_ms);
             continue;
         }
         g->due_ms = now_ms + POLL_INTERVAL_MS / 10;
@@ -483,11 +480,7 @@ struct groups *groups_new(struct sqlite *s, struct conn *conn, struct err *err)
     }
     g->s = s;
     g->due_ms = clock_mono_ms() + POLL_INTERVAL_MS / 10;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&g->tick, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&g->tick);
     pthread_cond_init(&g->quiet, NULL);
     pthread_mutex_init(&g->lock, NULL);
     int status = load(g, conn, err);

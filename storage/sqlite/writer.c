@@ -1,9 +1,7 @@
 #include "storage/sqlite/writer.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -302,11 +300,7 @@ struct writer *writer_new(struct conn *conn, struct catalog *catalog, struct wri
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->work, NULL);
     pthread_cond_init(&w->answers, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->done, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&w->done);
     sqlite3_wal_hook(conn->db, note_wal, w);
     bool writing = pthread_create(&w->writing, NULL, write_ops, w) == 0;
     if (writing && pthread_create(&w->calling, NULL, call_back, w) == 0) {
@@ -371,7 +365,6 @@ int writer_add(struct writer *w, struct op *op, struct err *err)
 int writer_run(struct writer *w, struct op *op, int timeout_ms, struct err *err)
 {
     int64_t deadline_ms = clock_mono_ms() + timeout_ms;
-    const struct timespec until = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
     op->finish = NULL;
     pthread_mutex_lock(&w->lock);
     int status = put(w, op, err);
@@ -379,7 +372,7 @@ int writer_run(struct writer *w, struct op *op, int timeout_ms, struct err *err)
     while (status == 0 && !op->done) {
         if (late) {
             pthread_cond_wait(&w->done, &w->lock); /* it is being written: its outcome will be known */
-        } else if (pthread_cond_timedwait(&w->done, &w->lock, &until) == ETIMEDOUT && !op->done) {
+        } else if (!clock_cond_wait(&w->done, &w->lock, deadline_ms) && !op->done) {
             late = true;
             if (queue_drop(&w->waiting, op))
                 status = err_set(err, ERR_TIMEOUT, "%s: nothing was written within %d ms: the disk is too slow",
