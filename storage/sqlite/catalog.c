@@ -78,15 +78,6 @@ static struct partition *partition_new(struct topic *t, int32_t number, int64_t 
 
 /* ---- opening ------------------------------------------------------------------------------------------------------ */
 
-static struct topic *find_id(struct catalog *c, int64_t id)
-{
-    size_t i = 0;
-    for (struct topic *t; (t = map_each(&c->topics, &i)) != NULL;)
-        if (t->id == id)
-            return t;
-    return NULL;
-}
-
 static int load_topics(struct catalog *c, struct conn *conn, struct err *err)
 {
     sqlite3_stmt *s = conn_bind(conn, SQL_ALL_TOPICS, err, "");
@@ -156,7 +147,6 @@ static int load_partition(struct topic *t, struct conn *conn, sqlite3_stmt *s, s
 static int load_partitions(struct catalog *c, struct conn *conn, struct err *err)
 {
     sqlite3_stmt *s = conn_bind(conn, SQL_ALL_PARTITIONS, err, "");
-    struct topic *t = NULL;
     int row;
     if (s == NULL)
         return -1;
@@ -166,8 +156,7 @@ static int load_partitions(struct catalog *c, struct conn *conn, struct err *err
             c->next_partition_id = id + 1;
         if (sqlite3_column_type(s, 1) == SQLITE_NULL)
             continue; /* its topic is deleted; the cleaner erases it */
-        if (t == NULL || t->id != sqlite3_column_int64(s, 1))
-            t = find_id(c, sqlite3_column_int64(s, 1));
+        struct topic *t = map_get(&c->topics, conn_column(s, 8));
         if ((t == NULL && damaged(conn, id, "has no topic", err) < 0) || load_partition(t, conn, s, err) < 0) {
             sqlite3_reset(s);
             return -1;
@@ -270,18 +259,18 @@ static int check_assignments(const struct topic_spec *spec, int32_t *partitions,
     if (spec->partitions != -1 || spec->replication_factor != -1)
         return err_set(err, STORE_INVALID_REQUEST, "Topic '%.*s': give replica assignments, or counts, but not both",
                        STR_ARG(spec->name));
+    bool named[PARTITIONS_MAX] = {false};
     for (size_t i = 0; i < spec->nassignments; i++) {
-        size_t found = 0;
-        for (size_t k = 0; k < spec->nassignments; k++)
-            found += spec->assignments[k].partition == (int32_t)i;
-        if (found != 1)
+        const struct replica_list *a = &spec->assignments[i];
+        if (a->partition < 0 || (size_t)a->partition >= spec->nassignments || named[a->partition])
             return err_set(err, STORE_INVALID_REQUEST,
                            "Topic '%.*s': replica assignments must name partitions 0 to %zu once each", STR_ARG(spec->name),
                            spec->nassignments - 1);
-        if (spec->assignments[i].nbrokers != 1 || spec->assignments[i].brokers[0] != 0)
+        named[a->partition] = true;
+        if (a->nbrokers != 1 || a->brokers[0] != 0)
             return err_set(err, STORE_INVALID_REQUEST,
                            "Topic '%.*s': partition %d must be assigned to broker 0 only: there is no other", STR_ARG(spec->name),
-                           spec->assignments[i].partition);
+                           a->partition);
     }
     *partitions = (int32_t)spec->nassignments;
     return 0;

@@ -22,7 +22,8 @@
     X(ALL_CONFIGS, "SELECT name, value FROM configs WHERE topic=?1")                                                             \
     X(PUT_CONFIG, "INSERT INTO configs VALUES(?1,?2,?3)")                                                                        \
     X(DROP_CONFIGS, "DELETE FROM configs WHERE topic=?1")                                                                        \
-    X(ALL_PARTITIONS, "SELECT id, topic, number, low, high, clean, bytes, dirty_bytes FROM partitions ORDER BY topic, number")   \
+    X(ALL_PARTITIONS, "SELECT p.id, topic, number, low, high, clean, bytes, dirty_bytes, t.name"                                 \
+                      " FROM partitions p LEFT JOIN topics t ON t.id=topic ORDER BY topic, number")                             \
     X(ADD_PARTITION, "INSERT INTO partitions VALUES(?1,?2,?3,0,0,0,0,0)")                                                        \
     X(PUT_PARTITION, "UPDATE partitions SET low=?2, high=?3, clean=?4, bytes=?5, dirty_bytes=?6 WHERE id=?1")                    \
     X(ORPHAN_PARTITIONS, "UPDATE partitions SET topic=NULL WHERE topic=?1")                                                      \
