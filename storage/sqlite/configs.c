@@ -1,6 +1,5 @@
 #include "storage/sqlite/configs.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -71,13 +71,18 @@ struct member *sqlite_member_open(struct storage *st, const struct member_option
 
 /* ---- subscription ------------------------------------------------------------------------------------------------------ */
 
+static bool is_among(struct str topic, char *const *topics, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_is(topic, topics[i]))
+            return true;
+    return false;
+}
+
 bool consumer_wants(const struct consumer *c, struct str topic)
 {
-    for (size_t i = 0; i < c->ntopics; i++)
-        if (str_is(topic, c->topics[i]))
-            return true;
     if (c->pattern == NULL)
-        return false;
+        return is_among(topic, c->topics, c->ntopics);
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     pcre2_match_context *limits = pcre2_match_context_create(NULL);
     bool matches = false;
@@ -130,14 +135,6 @@ static int subscribe(struct consumer *c, char **topics, size_t n, pcre2_code *pa
     int status = groups_rebalance(groups_of(c), c->group, err);
     groups_unlock(groups_of(c));
     return status;
-}
-
-static bool is_among(struct str topic, char *const *topics, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (str_is(topic, topics[i]))
-            return true;
-    return false;
 }
 
 int sqlite_member_subscribe(struct member *m, const struct str *topics, size_t n, struct err *err)
@@ -274,9 +271,10 @@ int sqlite_member_subscription(struct member *m, struct arena *a, struct str **t
         status = matching_topics(c, a, topics, n, err);
     } else {
         *topics = arena_calloc(a, c->ntopics + 1, sizeof **topics);
-        for (; *topics != NULL && *n < c->ntopics; (*n)++)
-            (*topics)[*n] = arena_str(a, str_of(c->topics[*n]));
-        if (*topics == NULL || (*n > 0 && (*topics)[*n - 1].p == NULL))
+        bool failed = *topics == NULL;
+        for (; !failed && *n < c->ntopics; (*n)++)
+            failed = ((*topics)[*n] = arena_str(a, str_of(c->topics[*n]))).p == NULL;
+        if (failed)
             status = err_nomem(err);
     }
     groups_unlock(groups_of(c));

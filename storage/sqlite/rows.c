@@ -62,16 +62,9 @@ int rows_add_topic(struct batch *b, struct str name, uint32_t *topic, struct err
 
 static struct str copy_column(struct arena *a, sqlite3_stmt *s, int i, bool *failed)
 {
-    struct str v = conn_column(s, i);
-    if (v.p == NULL)
-        return v;
-    char *p = arena_alloc(a, v.n + 1);
-    if (p == NULL) {
-        *failed = true;
-        return STR_NULL;
-    }
-    memcpy(p, v.p, v.n);
-    return str_n(p, v.n);
+    struct str v = conn_column(s, i), copy = arena_str(a, v);
+    *failed = *failed || (v.p != NULL && copy.p == NULL);
+    return copy;
 }
 
 /* The row that s stands on, at the batch's end. */

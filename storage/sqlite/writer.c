@@ -282,6 +282,26 @@ static void *call_back(void *arg)
     return NULL;
 }
 
+/* Refuses new ops and waits until those that wait are written. */
+static void stop_writing(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->closing = true;
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->writing, NULL);
+}
+
+static void dispose(struct writer *w)
+{
+    sqlite3_wal_hook(w->conn->db, NULL, NULL);
+    pthread_cond_destroy(&w->work);
+    pthread_cond_destroy(&w->done);
+    pthread_cond_destroy(&w->answers);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
 struct writer *writer_new(struct conn *conn, struct catalog *catalog, struct writer_events events, size_t max_queued_bytes,
                           struct err *err)
 {
@@ -309,14 +329,9 @@ struct writer *writer_new(struct conn *conn, struct catalog *catalog, struct wri
         return w;
     }
     err_set(err, ERR_IO, "cannot start the writer's threads");
-    if (writing) {
-        pthread_mutex_lock(&w->lock);
-        w->closing = true;
-        pthread_cond_signal(&w->work);
-        pthread_mutex_unlock(&w->lock);
-        pthread_join(w->writing, NULL);
-    }
-    free(w);
+    if (writing)
+        stop_writing(w);
+    dispose(w);
     return NULL;
 }
 
@@ -324,18 +339,9 @@ void writer_free(struct writer *w)
 {
     if (w == NULL)
         return;
-    pthread_mutex_lock(&w->lock);
-    w->closing = true;
-    pthread_cond_signal(&w->work);
-    pthread_mutex_unlock(&w->lock);
-    pthread_join(w->writing, NULL);
+    stop_writing(w);
     pthread_join(w->calling, NULL);
-    sqlite3_wal_hook(w->conn->db, NULL, NULL);
-    pthread_cond_destroy(&w->work);
-    pthread_cond_destroy(&w->done);
-    pthread_cond_destroy(&w->answers);
-    pthread_mutex_destroy(&w->lock);
-    free(w);
+    dispose(w);
 }
 
 /* Under the lock. */
