@@ -121,6 +121,8 @@ static int load_partition(struct topic *t, struct conn *conn, sqlite3_stmt *s, s
     int64_t id = sqlite3_column_int64(s, 0), number = sqlite3_column_int64(s, 2);
     if (number != t->npartitions)
         return damaged(conn, id, "is out of order", err);
+    if (id < 1 || id >= PARTITION_ID_END)
+        return damaged(conn, id, "is none", err);
     struct partition **more = realloc(t->partitions, ((size_t)t->npartitions + 1) * sizeof *more);
     if (more == NULL)
         return err_nomem(err);
@@ -228,10 +230,10 @@ struct partition *catalog_partition(struct topic *t, int32_t number, struct err 
 
 static int check_ids(const struct catalog *c, int32_t more, struct err *err)
 {
-    if (c->next_partition_id + more <= (int64_t)1 << (63 - OFFSET_BITS))
+    if (c->next_partition_id + more <= PARTITION_ID_END)
         return 0;
-    return err_set(err, STORE_INVALID_REQUEST, "The log has no room for %d more partitions: it can hold %lld in its life", more,
-                   (long long)((int64_t)1 << (63 - OFFSET_BITS)));
+    return err_set(err, STORE_INVALID_REQUEST, "The log has no room for %d more partitions: it can hold %d in its life", more,
+                   PARTITION_ID_END - 1);
 }
 
 /* Rows and structs for partitions from..total-1 of t into list[from..]; on failure those made are freed. */

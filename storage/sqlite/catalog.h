@@ -16,6 +16,7 @@
 #include "storage/storage.h"
 
 enum { OFFSET_BITS = 40, TIME_BITS = 10, PARTITIONS_MAX = 10000 };
+enum { PARTITION_ID_END = (1 << (63 - OFFSET_BITS)) - 1 }; /* with offset 0 it is a record id: where the last one's records end */
 
 static inline int64_t record_id(int64_t partition_id, int64_t offset)
 {

@@ -264,6 +264,33 @@ static void damaged_file_is_refused(void **state)
     fixture_reopen(f, NULL, 0);
 }
 
+/* A partition id is never used twice, and its records lie below those of the next id: the very last one has no next. */
+static void partition_ids_end(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct err err = {0};
+    int64_t low, high;
+    const struct topic_spec spec = {.name = fixture_name(f, "more"), .partitions = 1, .replication_factor = -1};
+    storage_free(f->storage);
+    f->storage = NULL;
+    exec(f->path, "INSERT INTO partitions VALUES((1<<23)-3, NULL, 0, 0, 0, 0, 0, 0)");
+    fixture_reopen(f, NULL, 0);
+    struct str last = fixture_topic(f, 1, NULL, NULL);
+    produce_numbered(f, last, 0, "v", 3);
+    assert_int_equal(storage_create_topic(f->storage, &spec, &err), -1);
+    assert_int_equal(err.code, STORE_INVALID_REQUEST);
+    err_clear(&err);
+    fixture_reopen(f, NULL, 0);
+    struct batch b;
+    read_records(f, last, 0, 0, 3, &b);
+    assert_ok(storage_watermarks(f->storage, last, 0, &low, &high, &err), err);
+    assert_int_equal(high, 3);
+    storage_free(f->storage);
+    f->storage = NULL;
+    exec(f->path, "UPDATE partitions SET id=(1<<23)-1 WHERE topic IS NOT NULL");
+    is_refused(f->path, "damaged");
+}
+
 static void wrong_options_are_refused(void **state)
 {
     struct fixture *f = fixture(state);
@@ -649,6 +676,7 @@ int main(int argc, char **argv)
         SQLITE(empty_file_becomes_a_log),
         SQLITE(newer_file_is_refused),
         SQLITE(damaged_file_is_refused),
+        SQLITE(partition_ids_end),
         SQLITE(wrong_options_are_refused),
         SQLITE(full_queue_says_so),
         SQLITE(wal_stays_short),
