@@ -129,7 +129,7 @@ static int find_expired(struct cleaner *c, struct step *st, const struct partiti
     shelf_give(c->s->shelf, conn);
     if (row == 0 && !kept && n < STEP && n > 0)
         st->low = state->high; /* all of it went */
-    st->clean = st->low > state->clean ? st->low : st->cleaned_bytes > 0 ? state->clean : -1;
+    st->clean = st->low > state->clean ? st->low : -1;
     return row < 0 ? -1 : 0;
 }
 
@@ -299,7 +299,7 @@ static int compact_once(struct cleaner *c, struct step *st, const struct partiti
         status = scan(c, st->partition, state->low, p.to, judge, remove_found, &p, err);
     if (status == 0 && p.to > p.from && !stopping(c)) {
         st->clean = p.to;
-        st->cleaned_bytes = p.dirty_bytes;
+        st->cleaned_bytes = p.to == state->high ? state->dirty_bytes : p.dirty_bytes; /* also what a pass cut short had removed */
         status = run_step(st, err);
         log_debug("storage.compacted", "topic=%.*s partition=%d up_to=%lld", STR_ARG(st->partition->topic->name),
                   st->partition->number, (long long)p.to);
@@ -391,7 +391,8 @@ static int write_erase(struct op *op, struct conn *conn, struct err *err)
     return conn_run(conn, SQL_DROP_PARTITION, err, "i", e->id);
 }
 
-static void erase_deleted(struct cleaner *c)
+/* -1: something is left over. */
+static int erase_deleted(struct cleaner *c)
 {
     struct erase e = {.found = true};
     while (e.found && !stopping(c)) {
@@ -399,9 +400,10 @@ static void erase_deleted(struct cleaner *c)
         e = (struct erase){.op.write = write_erase};
         if (run(c, &e.op, &why) < 0 && why.code != ERR_NOT_FOUND && why.code != ERR_CLOSED) {
             log_warn("storage.erase_failed", "reason=%s", why.text);
-            return;
+            return -1;
         }
     }
+    return 0;
 }
 
 /* ---- the thread
@@ -450,7 +452,7 @@ static void *clean(void *arg)
     int64_t now_ms = clock_mono_ms();
     const int64_t retain_every = c->s->options.retention_check_ms, compact_every = c->s->options.cleaner_backoff_ms;
     int64_t retain_ms = now_ms + (retain_every < 10000 ? retain_every : 10000), compact_ms = now_ms + compact_every;
-    erase_deleted(c);
+    bool left_over = erase_deleted(c) < 0;
     pthread_mutex_lock(&c->lock);
     while (!c->stopping) {
         int64_t next_ms = retain_ms < compact_ms ? retain_ms : compact_ms, probe_ms = clock_mono_ms() + PROBE_MS;
@@ -461,10 +463,10 @@ static void *clean(void *arg)
         bool poked = c->poked;
         c->poked = false;
         pthread_mutex_unlock(&c->lock);
-        if (poked)
-            erase_deleted(c);
         probe(c);
         now_ms = clock_mono_ms();
+        if (poked || (left_over && now_ms >= compact_ms))
+            left_over = erase_deleted(c) < 0;
         if (now_ms >= retain_ms) {
             each_partition(c, retain);
             retain_ms = clock_mono_ms() + retain_every;

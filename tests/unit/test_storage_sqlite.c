@@ -560,6 +560,37 @@ static void deleted_topics_leave_nothing(void **state)
         0);
 }
 
+/* What another program's lock kept from being erased is erased when the lock is gone. */
+static void failed_erasing_is_tried_again(void **state)
+{
+    struct fixture *f = fixture(state);
+    static const struct storage_option impatient[] = {{"log.cleaner.backoff.ms", "20"}, {"timeout.ms", "50"}};
+    sqlite3 *db;
+    closed_log(f);
+    exec(f->path, "UPDATE partitions SET topic=NULL; DELETE FROM configs; DELETE FROM topics"); /* and then it was killed */
+    assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    fixture_reopen(f, impatient, 2);
+    WAIT_FOR(storage_ready(f->storage, NULL) < 0);
+    sqlite3_close(db);
+    WAIT_FOR(count(f->path, "SELECT (SELECT count(*) FROM records) + (SELECT count(*) FROM partitions)") == 0);
+}
+
+/* A pass that was cut short removed records which nobody counted as cleaned: the next whole one sets that right. */
+static void dirty_bytes_are_none_after_a_pass(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct str topic = fixture_topic(f, 1, "cleanup.policy", "compact");
+    const struct record r = {.key = STR("k"), .value = STR("v"), .partition = 0};
+    produce_ok(f, topic, &r, 1);
+    storage_free(f->storage);
+    f->storage = NULL;
+    exec(f->path, "UPDATE partitions SET dirty_bytes=dirty_bytes+1000");
+    clean_often(f);
+    WAIT_FOR(count(f->path, "SELECT clean FROM partitions") == 1);
+    assert_int_equal(count(f->path, "SELECT dirty_bytes FROM partitions"), 0);
+}
+
 /* ---- groups -----------------------------------------------------------------------------------------------------------------
  */
 
@@ -686,6 +717,8 @@ int main(int argc, char **argv)
         SQLITE(tombstones_go_after_a_while),
         SQLITE(young_records_are_not_compacted),
         SQLITE(deleted_topics_leave_nothing),
+        SQLITE(failed_erasing_is_tried_again),
+        SQLITE(dirty_bytes_are_none_after_a_pass),
         SQLITE(ranges_are_kafkas),
         SQLITE(crowd_reads_everything),
     };
