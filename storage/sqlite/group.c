@@ -103,6 +103,12 @@ void group_add(struct group *group, struct consumer *c)
     *at = c;
 }
 
+static void group_free(struct group *group)
+{
+    offsets_clear(group);
+    free(group);
+}
+
 void groups_remove(struct groups *g, struct consumer *c)
 {
     struct consumer **at = &c->group->members;
@@ -112,6 +118,10 @@ void groups_remove(struct groups *g, struct consumer *c)
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
+    if (c->group->members == NULL && c->group->committed.count == 0) { /* nothing is known of it */
+        map_remove(&g->all, c->group->name);
+        group_free(c->group);
+    }
 }
 
 void held_clear(struct held *h)
@@ -511,10 +521,8 @@ void groups_free(struct groups *g)
     if (g == NULL)
         return;
     size_t i = 0;
-    for (struct group *group; (group = map_each(&g->all, &i)) != NULL;) {
-        offsets_clear(group);
-        free(group);
-    }
+    for (struct group *group; (group = map_each(&g->all, &i)) != NULL;)
+        group_free(group);
     map_clear(&g->all);
     pthread_cond_destroy(&g->tick);
     pthread_cond_destroy(&g->quiet);

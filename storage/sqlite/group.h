@@ -81,7 +81,7 @@ void groups_forget_topic(struct groups *g, struct str topic);
 /* Under the lock, all of these. */
 struct group *groups_get(struct groups *g, struct str name, struct err *err); /* makes it if need be */
 void group_add(struct group *group, struct consumer *c);
-void groups_remove(struct groups *g, struct consumer *c); /* waits for its callbacks */
+void groups_remove(struct groups *g, struct consumer *c); /* waits for its callbacks; c's group may be gone then */
 /* Gives the group's subscribed members their partitions anew. -1 on no memory: nothing has changed. */
 int groups_rebalance(struct groups *g, struct group *group, struct err *err);
 /* Takes away all that c holds, committing what is due. */

@@ -2,6 +2,7 @@
 #include "storage_fixture.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -623,6 +624,28 @@ static void ranges_are_kafkas(void **state)
         member_free(members[i]);
 }
 
+/* Whoever reads once under a name of its own leaves nothing in memory. */
+static void groups_without_offsets_are_forgotten(void **state)
+{
+    struct fixture *f = fixture(state);
+    struct err err = {0};
+    size_t before = 0;
+    const struct str topic = fixture_topic(f, 1, NULL, NULL);
+    for (int i = 0; i < 20000; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "a group with some name %d", i);
+        const struct member_options o = {.group = str_of(name), .client_id = STR("c"), .auto_offset_reset = "latest"};
+        struct member *m = member_open(f->storage, &o, &err);
+        assert_non_null(m);
+        if (i % 1000 == 0)
+            assert_ok(member_subscribe(m, &topic, 1, &err), err);
+        member_free(m);
+        if (i == 1000)
+            before = mallinfo2().uordblks;
+    }
+    assert_true(mallinfo2().uordblks < before + (1 << 20));
+}
+
 /* Members come and go while records flow: every record is read, and none twice by members that commit before they leave. */
 struct reading {
     struct fixture *f;
@@ -720,6 +743,7 @@ int main(int argc, char **argv)
         SQLITE(failed_erasing_is_tried_again),
         SQLITE(dirty_bytes_are_none_after_a_pass),
         SQLITE(ranges_are_kafkas),
+        SQLITE(groups_without_offsets_are_forgotten),
         SQLITE(crowd_reads_everything),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
