@@ -124,7 +124,7 @@ static int hex4(const char *p, const char *end)
     if (end - p < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        int d = json_hex_digit(p[i]);
+        int d = str_hex_digit(p[i]);
         if (d < 0)
             return -1;
         v = v << 4 | d;
@@ -386,14 +386,6 @@ int json_skip(struct json_reader *r, enum json_token tok, struct str *raw)
 }
 
 /* ---- strings ----------------------------------------------------------------------------------------------------- */
-
-int json_hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 size_t json_unescape_to(struct str text, char *to)
 {

@@ -4,8 +4,6 @@
 
 #include "base/str.h"
 
-/* 0-15, or -1. */
-int json_hex_digit(char c);
 /* text is the inside of a valid JSON string; to has room for text.n bytes. Returns how many were written. */
 size_t json_unescape_to(struct str text, char *to);
 

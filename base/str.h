@@ -53,6 +53,14 @@ ptrdiff_t str_find(struct str s, char c);
 struct str str_split(struct str *s, char sep, bool *found);
 /* Whole of s as a decimal integer with optional sign and no white space; false if it is not one or does not fit. */
 bool str_to_i64(struct str s, int64_t *out);
+/* The value of a hexadecimal digit in either case, or -1. */
+static inline int str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 /* Well-formed UTF-8 (no surrogates, no overlong forms)? */
 bool str_utf8_ok(struct str s);
 /* A NUL-terminated copy on the heap (free() it), NULL on no memory. */

@@ -181,17 +181,12 @@ static bool take_line(struct intake *in, struct str bytes, struct str *line)
     return true;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool read_size(struct str line, uint64_t *size)
 {
     size_t i = 0;
     int digit;
     *size = 0;
-    for (; i < line.n && (digit = hex_digit(line.p[i])) >= 0; i++)
+    for (; i < line.n && (digit = str_hex_digit(line.p[i])) >= 0; i++)
         *size = *size << 4 | (unsigned)digit;
     if (i == 0 || i > 15)
         return false;

@@ -192,14 +192,6 @@ void schema_guid_text(const unsigned char md5[16], char out[37])
     *to = '\0';
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool schema_guid_parse(struct str text, unsigned char md5[16])
 {
     bool dashes = text.n == 36;
@@ -209,7 +201,7 @@ bool schema_guid_parse(struct str text, unsigned char md5[16])
     for (int i = 0; i < 16; i++) {
         if (dashes && (i == 4 || i == 6 || i == 8 || i == 10) && text.p[at++] != '-')
             return false;
-        int high = hex_digit(text.p[at]), low = hex_digit(text.p[at + 1]);
+        int high = str_hex_digit(text.p[at]), low = str_hex_digit(text.p[at + 1]);
         if (high < 0 || low < 0)
             return false;
         md5[i] = (unsigned char)(high << 4 | low);
