@@ -257,10 +257,10 @@ int head_read(struct head *h, struct str bytes, struct arena *a, struct err *err
     }
     if (check_together(h, &met, err) < 0)
         return -1;
-    if (h->minor == 0 && (!h->keep_alive || h->close))
-        h->close = true;
-    if (h->minor == 0)
+    if (h->minor == 0) {
+        h->close = h->close || !h->keep_alive;
         h->expects = false;
+    }
     if ((h->fields = arena_alloc(a, h->nfields * sizeof *fields)) == NULL)
         return err_set(err, 503, "Service Unavailable: out of memory");
     if (h->nfields != 0)

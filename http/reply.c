@@ -44,7 +44,7 @@ void reply_type(struct reply *reply, const char *content_type)
 void reply_header(struct reply *reply, const char *name, struct str value)
 {
     size_t bytes = strlen(name) + value.n + 4;
-    if (!head_is_value(value) || value.n == 0)
+    if (!head_is_value(value) || str_find(value, '\t') >= 0 || value.n == 0) /* (libmicrohttpd takes no tab) */
         return;
     if (reply->nfields == REPLY_FIELDS_MAX || reply->field_bytes + bytes > REPLY_FIELDS_BYTES) {
         log_warn("http.header_dropped", "name=%s bytes=%zu request=%.*s", name, value.n, STR_ARG(request_id(reply->request)));

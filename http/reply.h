@@ -13,7 +13,7 @@ struct reply;
 struct buf *reply_body(struct reply *reply);
 void reply_status(struct reply *reply, int status); /* 200 unless set */
 void reply_type(struct reply *reply, const char *content_type); /* a literal */
-/* An extra header; name is a literal, value is copied (control characters in it make it be left out). At most 12 with 1280 bytes in all: more are
+/* An extra header; name is a literal, value is copied (left out when empty or with a control character in it). At most 12 with 1280 bytes in all: more are
  * left out and logged. Not for Connection, Content-Length, Content-Type, Date, Transfer-Encoding and X-Request-ID, which the server sends. */
 void reply_header(struct reply *reply, const char *name, struct str value);
 /* Bytes that are not copied: release(ctx) is called, from any thread, when they were sent or dropped; release may be NULL. Replaces the body. */

@@ -84,10 +84,10 @@ static void set_allow(struct route_place *p)
         get = get || strcmp(method, "GET") == 0;
         head = head || strcmp(method, "HEAD") == 0;
         options = options || strcmp(method, "OPTIONS") == 0;
-        n += (size_t)snprintf(p->allow + n, sizeof p->allow - n, "%s, ", method);
+        n += (size_t)snprintf(p->allow + n, sizeof p->allow - n, "%s%s", n != 0 ? ", " : "", method);
     }
     if (p->nentries != 0)
-        snprintf(p->allow + n, sizeof p->allow - n, "%s%s", get && !head ? "HEAD, " : "", options ? "" : "OPTIONS");
+        snprintf(p->allow + n, sizeof p->allow - n, "%s%s", get && !head ? ", HEAD" : "", options ? "" : ", OPTIONS");
     for (size_t i = 0; i < p->nliterals; i++)
         set_allow(&p->literals[i]);
     if (p->any != NULL)

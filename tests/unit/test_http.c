@@ -521,6 +521,14 @@ static void sends_headers_that_are_safe(void **state)
     assert_true(answer_field(&a, "X-Sent").p == NULL);
     assert_true(answer_field(&a, "X-Evil").p == NULL);
     assert_field(&a, "X-Copied", "copied");
+    static const char *const methods[] = {"GET", "HEAD"}; /* the two ways of answering */
+    for (size_t i = 0; i < 2; i++) {
+        char text[100];
+        snprintf(text, sizeof text, "%s /headers HTTP/1.1\r\nHost: h\r\nX-Something: a\tb\r\n\r\n", methods[i]);
+        a = client_ask(port, text);
+        assert_int_equal(a.status, 201);
+        assert_true(answer_field(&a, "X-Copied").p == NULL);
+    }
 }
 
 /* ---- bodies ------------------------------------------------------------------------------------------------------ */
