@@ -91,13 +91,19 @@ static int list_error(struct kafka_member *m, rd_kafka_resp_err_t e, const rd_ka
 
 /* ---- seek ---- */
 
-/* True when some partition of the list is assigned but its fetcher does not run, or has not taken the seek up: ask again. */
+/* True when some partition of the list is assigned but its fetcher does not run, has not taken the seek up, or was assigned anew meanwhile (outdated): ask again. */
 static bool not_running(const rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++)
-        if (list->elems[i].err == RD_KAFKA_RESP_ERR__STATE || list->elems[i].err == RD_KAFKA_RESP_ERR__IN_PROGRESS ||
-            list->elems[i].err == RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS)
+        switch (list->elems[i].err) {
+        case RD_KAFKA_RESP_ERR__STATE:
+        case RD_KAFKA_RESP_ERR__IN_PROGRESS:
+        case RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS:
+        case RD_KAFKA_RESP_ERR__OUTDATED:
             return true;
+        default:
+            break;
+        }
     return false;
 }
 
